@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * A many-to-one mailbox for control work: any thread sends a function to be run by the one thread
+ * that owns the mailbox. For set-up, hand-over and stop; data never takes this way.
+ */
+#ifndef SX_IPC_MAILBOX_H
+#define SX_IPC_MAILBOX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <urcu/wfcqueue.h>
+
+#include "ipc/wait.h"
+
+struct sx_mail {
+	struct cds_wfcq_node node;
+	void (*run)(void *ctx);
+	void *ctx;
+	uint32_t done;     /* 1 once run() has returned */
+	uint32_t released; /* 1 once the owner touches this memory no more */
+	struct sx_waiter sender;
+};
+
+struct sx_mailbox {
+	struct cds_wfcq_head head;
+	struct cds_wfcq_tail tail;
+};
+
+void sx_mailbox_init(struct sx_mailbox *mb);
+void sx_mailbox_destroy(struct sx_mailbox *mb);
+
+/*
+ * Queue @m, whose memory stays the sender's until sx_mail_wait() returns. Any thread. The sender
+ * wakes the owner, if it may sleep, by its own means.
+ */
+void sx_mailbox_send(struct sx_mailbox *mb, struct sx_mail *m, void (*run)(void *), void *ctx);
+
+/* Wait until the owner has run @m. Not from the owner, and not as an online RCU reader. */
+void sx_mail_wait(struct sx_mail *m);
+
+/* Owner only: is there mail? One load. */
+static inline bool sx_mailbox_pending(struct sx_mailbox *mb)
+{
+	return !cds_wfcq_empty(cds_wfcq_head_cast(&mb->head), &mb->tail);
+}
+
+/* Owner only: run all that is queued; returns how many. */
+unsigned sx_mailbox_run(struct sx_mailbox *mb);
+
+#endif

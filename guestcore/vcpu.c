@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "guestcore/vcpu.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/kvm.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "ipc/rcu.h"
+#include "ipc/wire/types.h"
+
+#define KICK_SIGNAL (SIGRTMIN + 1)
+
+int sx_vcpu_create(struct sx_vcpu *v, struct sx_vm *vm, unsigned index, struct sx_error *err)
+{
+	int rc;
+
+	memset(v, 0, sizeof(*v));
+	v->vm = vm;
+	v->index = index;
+	v->stats.fd = -1;
+	v->fd = sx_ioctl(vm->fd, KVM_CREATE_VCPU, (void *)(uintptr_t)index);
+	if (v->fd < 0)
+		return sx_fail(err, v->fd, "KVM cannot create vCPU %u (of at most %d): %s", index,
+			       vm->kvm->max_vcpus, strerror(-v->fd));
+	v->run = mmap(NULL, vm->kvm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
+	if (v->run == MAP_FAILED) {
+		rc = sx_fail(err, -errno, "cannot map the state of vCPU %u: %s", index,
+			     strerror(errno));
+		goto fail_fd;
+	}
+	if (vm->kvm->has_stats) {
+		rc = sx_stats_open(&v->stats, v->fd, err);
+		if (rc < 0)
+			goto fail_map;
+	}
+	return 0;
+
+fail_map:
+	munmap(v->run, vm->kvm->run_size);
+fail_fd:
+	close(v->fd);
+	v->fd = -1;
+	return rc;
+}
+
+void sx_vcpu_destroy(struct sx_vcpu *v)
+{
+	if (v->fd < 0)
+		return;
+	sx_stats_close(&v->stats);
+	munmap(v->run, v->vm->kvm->run_size);
+	close(v->fd);
+	v->fd = -1;
+}
+
+static void kicked(int sig)
+{
+	(void)sig; /* that KVM_RUN returned is all that it is for */
+}
+
+int sx_vcpu_set_up_signal(struct sx_error *err)
+{
+	struct sigaction sa = {.sa_handler = kicked};
+
+	sigemptyset(&sa.sa_mask);
+	if (sigaction(KICK_SIGNAL, &sa, NULL) < 0)
+		return sx_fail(err, -errno, "cannot install a signal handler: %s", strerror(errno));
+	return 0;
+}
+
+void sx_vcpu_stop(struct sx_vcpu *v, pthread_t thread)
+{
+	/* Pairs with the acquire in sx_vcpu_run(). */
+	sx_store_release(&v->stop, 1u);
+	/* A signal that comes before KVM_RUN would be lost; KVM looks at this after entering. */
+	sx_store_relaxed(&v->run->immediate_exit, (uint8_t)1);
+	pthread_kill(thread, KICK_SIGNAL);
+}
+
+static uint64_t load_bytes(const uint8_t *p, unsigned size)
+{
+	uint64_t value = 0;
+
+	memcpy(&value, p, size);
+	return value;
+}
+
+/* Hand one access to the sink; a read's result goes to @data. */
+static int forward(struct sx_vcpu *v, enum sx_exit_kind kind, uint64_t addr, uint8_t *data,
+		   unsigned size, struct sx_error *err)
+{
+	struct sx_exit x = {.kind = kind, .size = size, .vcpu = v->index, .addr = addr};
+	bool read = sx_exit_is_read(kind);
+	int rc;
+
+	if (!read)
+		x.value = load_bytes(data, size);
+	v->exits_forwarded++;
+	rc = v->sink.handle(v->sink.ctx, &x);
+	if (rc == -ENXIO)
+		return sx_fail(err, rc,
+			       "the guest %s %u bytes at %s 0x%" PRIx64
+			       ", where there is no memory and no device; it was stopped",
+			       read ? "read" : "wrote", size,
+			       kind == SX_EXIT_PIO_IN || kind == SX_EXIT_PIO_OUT ? "port"
+										 : "address",
+			       addr);
+	if (rc >= 0 && read)
+		memcpy(data, &x.value, size);
+	return rc;
+}
+
+static int exit_mmio(struct sx_vcpu *v, struct sx_error *err)
+{
+	struct kvm_run *run = v->run;
+
+	return forward(v, run->mmio.is_write ? SX_EXIT_MMIO_WRITE : SX_EXIT_MMIO_READ,
+		       run->mmio.phys_addr, run->mmio.data, run->mmio.len, err);
+}
+
+/* A string instruction comes as one exit with a count: one access each. */
+static int exit_io(struct sx_vcpu *v, struct sx_error *err)
+{
+	struct kvm_run *run = v->run;
+	uint8_t *data = (uint8_t *)run + run->io.data_offset;
+	enum sx_exit_kind kind =
+		run->io.direction == KVM_EXIT_IO_OUT ? SX_EXIT_PIO_OUT : SX_EXIT_PIO_IN;
+	int action = SX_EXIT_CONTINUE;
+
+	for (uint32_t i = 0; i < run->io.count; i++) {
+		int rc = forward(v, kind, run->io.port, data + i * run->io.size, run->io.size, err);
+
+		if (rc < 0)
+			return rc;
+		if (rc == SX_EXIT_STOP)
+			action = SX_EXIT_STOP;
+	}
+	return action;
+}
+
+static uint64_t rip_of(const struct sx_vcpu *v)
+{
+	struct kvm_regs regs = {0};
+
+	sx_ioctl(v->fd, KVM_GET_REGS, &regs);
+	return regs.rip;
+}
+
+static int exit_internal_error(const struct sx_vcpu *v, struct sx_error *err)
+{
+	const struct kvm_run *run = v->run;
+
+	if (run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION)
+		return sx_fail(err, -EFAULT,
+			       "vCPU %u was stopped: KVM cannot emulate the guest's instruction at "
+			       "rip 0x%" PRIx64,
+			       v->index, rip_of(v));
+	return sx_fail(err, -EIO, "vCPU %u was stopped: KVM internal error %u at rip 0x%" PRIx64,
+		       v->index, run->internal.suberror, rip_of(v));
+}
+
+/* What to do about the exit that KVM_RUN came back with: enum sx_exit_action or an error. */
+static int handle_exit(struct sx_vcpu *v, struct sx_error *err)
+{
+	switch (v->run->exit_reason) {
+	case KVM_EXIT_MMIO:
+		return exit_mmio(v, err);
+	case KVM_EXIT_IO:
+		return exit_io(v, err);
+	case KVM_EXIT_INTR:
+		return SX_EXIT_CONTINUE;
+	case KVM_EXIT_SHUTDOWN:
+		return sx_fail(err, -EFAULT,
+			       "the guest crashed: triple fault on vCPU %u at rip 0x%" PRIx64,
+			       v->index, rip_of(v));
+	case KVM_EXIT_FAIL_ENTRY:
+		return sx_fail(
+			err, -EIO,
+			"KVM could not enter the guest on vCPU %u: hardware reason 0x%" PRIx64,
+			v->index, (uint64_t)v->run->fail_entry.hardware_entry_failure_reason);
+	case KVM_EXIT_INTERNAL_ERROR:
+		return exit_internal_error(v, err);
+	default:
+		return sx_fail(
+			err, -EIO,
+			"vCPU %u was stopped: KVM gave exit reason %u, which this version of "
+			"splitx does not know",
+			v->index, v->run->exit_reason);
+	}
+}
+
+/* One KVM_RUN; 0, or a negative errno. While in it the thread holds no RCU reference. */
+static int enter(struct sx_vcpu *v)
+{
+	int rc;
+
+	rcu_thread_offline();
+	rc = ioctl(v->fd, KVM_RUN, 0) < 0 ? -errno : 0;
+	rcu_thread_online();
+	return rc;
+}
+
+static int run_loop(struct sx_vcpu *v, struct sx_error *err)
+{
+	for (;;) {
+		int rc;
+
+		/* Pairs with the release in sx_vcpu_stop(). */
+		if (sx_load_acquire(&v->stop))
+			return SX_VCPU_STOPPED;
+		rc = enter(v);
+		if (rc == -EINTR || rc == -EAGAIN)
+			continue;
+		if (rc < 0)
+			return sx_fail(err, rc, "KVM cannot run vCPU %u: %s", v->index,
+				       strerror(-rc));
+		rc = handle_exit(v, err);
+		if (rc < 0)
+			return rc;
+		if (rc == SX_EXIT_STOP)
+			return SX_VCPU_SINK;
+	}
+}
+
+int sx_vcpu_run(struct sx_vcpu *v, struct sx_error *err)
+{
+	int rc;
+
+	sx_rcu_register();
+	rc = run_loop(v, err);
+	sx_rcu_unregister();
+	if (rc == SX_VCPU_STOPPED) {
+		sx_store_relaxed(&v->run->immediate_exit, (uint8_t)0);
+		sx_store_relaxed(&v->stop, 0u);
+	}
+	return rc;
+}

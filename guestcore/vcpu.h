@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * A vCPU and its run loop: enter, classify the exit, give it to the sink, enter again.
+ */
+#ifndef SX_GUESTCORE_VCPU_H
+#define SX_GUESTCORE_VCPU_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "guestcore/stats.h"
+#include "guestcore/vm.h"
+#include "ipc/exit.h"
+
+struct kvm_run;
+
+struct sx_vcpu {
+	struct sx_vm *vm;
+	unsigned index;
+	int fd;
+	struct kvm_run *run;
+	struct sx_stats stats;    /* fd -1 when this KVM offers none */
+	struct sx_exit_sink sink; /* changed only while the vCPU is not in sx_vcpu_run() */
+	uint32_t stop;            /* 1: leave the run loop. Set by any thread */
+	uint64_t exits_forwarded; /* given to the sink; written by the vCPU's thread */
+};
+
+/* Why sx_vcpu_run() came back without an error. */
+enum sx_vcpu_end {
+	SX_VCPU_STOPPED, /* sx_vcpu_stop() */
+	SX_VCPU_SINK,    /* the sink said SX_EXIT_STOP */
+};
+
+int sx_vcpu_create(struct sx_vcpu *v, struct sx_vm *vm, unsigned index, struct sx_error *err);
+void sx_vcpu_destroy(struct sx_vcpu *v);
+
+/*
+ * Run the guest on the calling thread until it ends or is stopped. The thread is made an RCU
+ * reader for the time of the call. Returns an enum sx_vcpu_end, or a negative errno with one
+ * sentence about what the guest did: -EFAULT it crashed (triple fault), -ENXIO it touched an
+ * address where nothing is, -EIO the host's KVM gave up on it.
+ * May be called again after SX_VCPU_SINK: the exit is completed and the guest goes on.
+ */
+int sx_vcpu_run(struct sx_vcpu *v, struct sx_error *err);
+
+/*
+ * Make @v leave sx_vcpu_run(), wherever it is. Any thread. @thread is the one that runs it, and
+ * must exist. The request stays until sx_vcpu_run() has seen it.
+ */
+void sx_vcpu_stop(struct sx_vcpu *v, pthread_t thread);
+
+/*
+ * Once per process, before the first sx_vcpu_run(): install the handler of the signal by which
+ * sx_vcpu_stop() interrupts KVM_RUN.
+ */
+int sx_vcpu_set_up_signal(struct sx_error *err);
+
+#endif

@@ -1,5 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # splitx: `make help` says what there is. Everything built goes under build/.
+#
+# A .c file is built by where it lies; this file names no source but cli/main.c:
+#   ipc/ guestcore/ sidecore/ nested/   the library          -> libsplitx.a
+#   cli/ bench/                         the command          -> splitx
+#   bench/guests/*.c tests/guests/*.c   micro-guests         -> guests/NAME, tests/guests/NAME
+#   bench/peers/*.c                     what we compare with -> peers/NAME
+#   tests/unit/ tests/integration/      one program a file   -> tests/unit/NAME, ...
+#   tests/support/*.c                   shared by the tests
+#   tests/fuzz/fuzz_*.c                 libFuzzer targets    -> fuzz/NAME
+# Sanitizer builds are this same file with another BUILD, CC and SAN.
+
+MAKEFLAGS += --no-builtin-rules
 
 CC      ?= cc
 BUILD   ?= build
@@ -7,44 +19,283 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 OPT     ?= -O2 -g
 SAN     ?=
+V       ?=
 VERSION := 0.1.0
 
-PKGS    := liburcu-qsbr hwloc jansson
+# What `make test` runs; MATCH=WORD keeps only the tests with WORD in their name.
+SUITES       ?= unit integration model scripts lint asan tsan fuzz
+MATCH        ?=
+FUZZ_SECONDS ?= 60
+# Run again under ThreadSanitizer.
+TSAN_TESTS   ?= $(notdir $(basename $(wildcard tests/unit/test_*_stress.c)))
+# The compiler of the TSan and fuzz builds: libFuzzer is clang's, and gcc's TSan refuses fences.
+CLANG        ?= clang
+
+# --- flags -------------------------------------------------------------------------------------
+
+PKGS := liburcu-qsbr hwloc jansson
 # Asked of pkg-config only when something is compiled, so that help, clean and set-up run bare.
-PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(PKGS)))$(PKG_CFLAGS)
-PKG_LIBS   = $(eval PKG_LIBS := $$(shell pkg-config --libs $(PKGS) liburcu-common))$(PKG_LIBS)
+PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(PKGS) 2>/dev/null))$(PKG_CFLAGS)
+PKG_LIBS   = $(eval PKG_LIBS := $$(shell pkg-config --libs $(PKGS) 2>/dev/null))$(PKG_LIBS)
+# libZydis comes without a pkg-config file.
+ZYDIS     := $(if $(wildcard nested/*.c),-lZydis)
 
-WARN    := -Wall -Wextra -Werror -Wtype-limits -Wmissing-prototypes -Wstrict-prototypes \
-	   -Wshadow -Wvla -Wwrite-strings
-CPPFLAGS += -I. -D_GNU_SOURCE -DSX_VERSION='"$(VERSION)"'
-CFLAGS   += -std=gnu11 $(OPT) $(WARN) -fno-strict-aliasing -fstack-protector-strong
-SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
-LDFLAGS  += -pthread $(SANFLAGS)
+WARN := -Wall -Wextra -Werror -Wtype-limits -Wmissing-prototypes -Wstrict-prototypes \
+	-Wshadow -Wvla -Wwrite-strings
+SAN_FLAGS  := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
+SX_CFLAGS   = -std=gnu11 $(OPT) $(WARN) -fno-strict-aliasing -fstack-protector-strong -pthread \
+	      -I. -D_GNU_SOURCE -DSX_VERSION='"$(VERSION)"' $(PKG_CFLAGS) $(SAN_FLAGS) \
+	      $(CPPFLAGS) $(CFLAGS)
+SX_LDFLAGS  = -pthread -Wl,--as-needed $(SAN_FLAGS) $(CFLAGS) $(LDFLAGS)
+SX_LIBS     = $(PKG_LIBS) $(ZYDIS) $(LDLIBS)
 
-LIB_SRCS  := $(wildcard ipc/*.c guestcore/*.c sidecore/*.c sidecore/virtio/*.c nested/*.c)
-PROG_SRCS := $(wildcard cli/*.c bench/*.c)
-obj        = $(patsubst %.c,$(BUILD)/%.o,$(1))
+# Tests find their guests and the command under SX_BUILD_DIR (scripts: in the environment).
+TEST_CFLAGS = -DSX_BUILD_DIR='"$(abspath $(BUILD))"'
+
+# Micro-guests: freestanding, static, at the addresses guest.ld gives; never instrumented.
+GUEST_CFLAGS  := -std=gnu11 -O2 -g $(WARN) -march=x86-64 -mcmodel=small -mno-red-zone -fno-pic \
+		 -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables \
+		 -fno-strict-aliasing -I.
+GUEST_LDFLAGS := -nostdlib -static -Wl,-no-pie -Wl,--build-id=none -Wl,-z,noexecstack \
+		 -Wl,-z,max-page-size=4096
+
+DPDK_CFLAGS = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags libdpdk))
+DPDK_LIBS   = $(shell pkg-config --libs libdpdk)
+
+# --- sources and what they become --------------------------------------------------------------
+
+obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
+
+LIB_SRCS     := $(wildcard $(addsuffix .c,$(foreach d,ipc guestcore sidecore nested,$d/* $d/*/*)))
+PROG_SRCS    := $(wildcard cli/*.c bench/*.c)
+SUPPORT_SRCS := $(wildcard tests/support/*.c)
+PEER_SRCS    := $(wildcard bench/peers/*.c)
+UNIT_SRCS    := $(wildcard tests/unit/test_*.c)
+INTEG_SRCS   := $(wildcard tests/integration/test_*.c)
+FUZZ_SRCS    := $(wildcard tests/fuzz/fuzz_*.c)
+GUEST_SRCS   := $(wildcard bench/guests/*.c tests/guests/*.c)
+GUESTLIB     := $(wildcard bench/guests/lib/*.c bench/guests/lib/*.S)
+GUEST_LD     := bench/guests/lib/guest.ld
+
 LIB       := $(BUILD)/libsplitx.a
+PROGLIB   := $(BUILD)/libsplitxprog.a
+SUPPORT   := $(BUILD)/libtestsupport.a
+UNIT      := $(UNIT_SRCS:%.c=$(BUILD)/%)
+INTEG     := $(INTEG_SRCS:%.c=$(BUILD)/%)
+FUZZ      := $(FUZZ_SRCS:tests/fuzz/%.c=$(BUILD)/%)
+PEERS     := $(PEER_SRCS:bench/peers/%.c=$(BUILD)/peers/%)
+GUESTS    := $(patsubst bench/%.c,$(BUILD)/%,$(filter bench/%,$(GUEST_SRCS)))
+T_GUESTS  := $(patsubst %.c,$(BUILD)/%,$(filter tests/%,$(GUEST_SRCS)))
+GLIB_OBJS := $(GUESTLIB:%=$(BUILD)/guest-obj/%.o)
+
+HAVE_DPDK := $(if $(PEER_SRCS),$(shell pkg-config --exists libdpdk 2>/dev/null && echo yes))
+
+# --- how things are built ----------------------------------------------------------------------
+
+# A short line for each step; V=1 shows the commands.
+quiet = $(if $(V),,@printf '  %-6s %s\n' '$(1)' '$(2)' && )
+# Another make of this file, on all cores unless -j said otherwise.
+SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .DEFAULT_GOAL := all
-.PHONY: all
-all: $(BUILD)/splitx guests peers
+.PHONY: all guests peers FORCE
+FORCE:
+.DELETE_ON_ERROR:
+all: $(BUILD)/splitx guests peers ## Build the command, the micro-guests and the peers; no network
+guests: $(GUESTS)
 
-$(BUILD)/%.o: %.c
+ifeq ($(HAVE_DPDK),yes)
+peers: $(PEERS)
+else
+peers:
+	$(if $(PEERS),@echo 'note: libdpdk is not installed, so the peers in bench/peers are left out')
+endif
+
+# A stamp changes only when its text does; what depends on it is then built again.
+define stamp
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) $(SANFLAGS) -pthread -MMD -MP -c $< -o $@
+	@printf '%s\n' '$(subst ','\'',$(1))' | cmp -s - $@ || \
+		printf '%s\n' '$(subst ','\'',$(1))' > $@
+endef
 
+$(BUILD)/.stamp/flags: FORCE
+	@{ command -v $(firstword $(CC)) && pkg-config --exists $(PKGS); } >/dev/null 2>&1 || \
+		{ lab/setup.sh --check build && \
+		  echo 'splitx cannot be built: either $(CC) or one of $(PKGS) is not found' >&2; exit 1; }
+	$(call stamp,$(CC) $(SX_CFLAGS) $(SX_LDFLAGS) $(SX_LIBS))
+
+$(BUILD)/.stamp/guest-flags: FORCE
+	$(call stamp,$(CC) $(GUEST_CFLAGS) $(GUEST_LDFLAGS))
+
+# So that a removed file leaves its archive too.
+$(BUILD)/.stamp/sources: FORCE
+	$(call stamp,$(LIB_SRCS) $(PROG_SRCS) $(SUPPORT_SRCS) $(GUESTLIB))
+
+$(BUILD)/%.o: %.c $(BUILD)/.stamp/flags
+	@mkdir -p $(@D)
+	$(call quiet,CC,$@)$(CC) $(SX_CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -c $< -o $@
+
+$(call obj,$(UNIT_SRCS) $(INTEG_SRCS) $(SUPPORT_SRCS)): EXTRA_CFLAGS = $(TEST_CFLAGS)
+$(call obj,$(PEER_SRCS)): EXTRA_CFLAGS = $(DPDK_CFLAGS)
+
+# PROGLIB is cli/ and bench/ without main(), so that integration tests link the same wiring.
 $(LIB): $(call obj,$(LIB_SRCS))
-	@rm -f $@
-	$(AR) rcs $@ $^
-
-# bench/ and cli/ without main(), so that integration tests link the same wiring.
-PROGLIB := $(BUILD)/libsplitxprog.a
 $(PROGLIB): $(call obj,$(filter-out cli/main.c,$(PROG_SRCS)))
+$(SUPPORT): $(call obj,$(SUPPORT_SRCS))
+$(LIB) $(PROGLIB) $(SUPPORT): $(BUILD)/.stamp/sources $(BUILD)/.stamp/flags
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call quiet,AR,$@)$(AR) rcs $@ $(filter %.o,$^)
+
+link = $(call quiet,LD,$@)mkdir -p $(@D) && $(CC) $(SX_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(1) $(SX_LIBS)
 
 $(BUILD)/splitx: $(BUILD)/cli/main.o $(PROGLIB) $(LIB)
-	$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+	$(call link)
+$(PEERS): $(BUILD)/peers/%: $(BUILD)/bench/peers/%.o $(PROGLIB) $(LIB)
+	$(call link,$(DPDK_LIBS))
+$(UNIT): %: %.o $(SUPPORT) $(LIB)
+	$(call link,-lcmocka)
+$(INTEG): %: %.o $(SUPPORT) $(PROGLIB) $(LIB)
+	$(call link,-lcmocka)
+$(FUZZ): $(BUILD)/%: $(BUILD)/tests/fuzz/%.o $(SUPPORT) $(LIB)
+	$(call link,-fsanitize=fuzzer)
 
--include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d $(BUILD)/*/*/*/*.d)
+GUEST_CC = $(CC) $(GUEST_CFLAGS) -MMD -MP -c $< -o $@
+$(BUILD)/guest-obj/%.c.o: %.c $(BUILD)/.stamp/guest-flags
+	@mkdir -p $(@D)
+	$(call quiet,GCC,$@)$(GUEST_CC)
+$(BUILD)/guest-obj/%.S.o: %.S $(BUILD)/.stamp/guest-flags
+	@mkdir -p $(@D)
+	$(call quiet,GAS,$@)$(GUEST_CC)
+
+$(GUESTS): $(BUILD)/%: $(BUILD)/guest-obj/bench/%.c.o
+$(T_GUESTS): $(BUILD)/%: $(BUILD)/guest-obj/%.c.o
+$(GUESTS) $(T_GUESTS): $(GLIB_OBJS) $(GUEST_LD) $(BUILD)/.stamp/sources
+	@mkdir -p $(@D)
+	$(call quiet,GUEST,$@)$(CC) $(GUEST_LDFLAGS) -Wl,-T,$(GUEST_LD) -o $@ $(filter %.o,$^)
+
+C_SRCS := $(LIB_SRCS) $(PROG_SRCS) $(SUPPORT_SRCS) $(PEER_SRCS) $(UNIT_SRCS) $(INTEG_SRCS) $(FUZZ_SRCS)
+-include $(C_SRCS:%.c=$(BUILD)/%.d) $(GLIB_OBJS:.o=.d) $(GUEST_SRCS:%=$(BUILD)/guest-obj/%.d)
+
+# --- set-up, run and measure -------------------------------------------------------------------
+
+.PHONY: setup run bench
+setup: ## Install the packages that building, testing and measuring need
+	@lab/setup.sh build test
+
+run: ## Set up, build, and show the headline: the cost of each kind of exit, trapped and split
+	@lab/setup.sh build
+	+@$(SUBMAKE) all
+	@$(BUILD)/splitx bench exits
+
+bench: ## The same with its figures as JSON and a chart as SVG under build/bench/
+	@lab/setup.sh build
+	+@$(SUBMAKE) all
+	@mkdir -p $(BUILD)/bench
+	@$(BUILD)/splitx bench exits --json $(BUILD)/bench/exits.json --svg $(BUILD)/bench/exits.svg
+
+# --- tests -------------------------------------------------------------------------------------
+
+RUN_TESTS = BUILD=$(BUILD) TSAN_TESTS='$(TSAN_TESTS)' MATCH='$(MATCH)' $(LINT_ENV) tests/run.sh
+
+.PHONY: test asan tsan fuzz $(addprefix build-,unit integration model scripts lint asan tsan fuzz)
+test: ## Set up, build, run every test; SUITES="unit fuzz" or MATCH=ring runs a part
+	@lab/setup.sh build test
+	+@$(SUBMAKE) $(SUITES:%=build-%)
+	@$(RUN_TESTS) $(SUITES)
+
+asan: ## The unit and integration tests under AddressSanitizer and UBSan
+tsan: ## The tests named in TSAN_TESTS under ThreadSanitizer
+asan tsan:
+	@lab/setup.sh build test
+	+@$(SUBMAKE) build-$@
+	@$(RUN_TESTS) $@
+
+fuzz: ## Fuzz each target for FUZZ_SECONDS (60); what it learns is kept in build/fuzz/
+	@lab/setup.sh build test
+	+@$(SUBMAKE) build-fuzz
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(RUN_TESTS) fuzz
+
+build-unit: $(UNIT)
+build-integration: $(INTEG) $(BUILD)/splitx $(GUESTS) $(T_GUESTS)
+build-model build-lint:
+	@:
+build-scripts: all
+build-asan:
+	+@$(SUBMAKE) BUILD=$(BUILD)/asan OPT='-O1 -g' SAN=address,undefined build-unit build-integration
+build-tsan:
+	$(if $(TSAN_TESTS),+@$(SUBMAKE) BUILD=$(BUILD)/tsan CC=$(CLANG) OPT='-O1 -g' SAN=thread \
+		$(TSAN_TESTS:%=$(BUILD)/tsan/tests/unit/%))
+build-fuzz:
+	+@$(SUBMAKE) BUILD=$(BUILD)/fuzz CC=$(CLANG) OPT='-O1 -g' SAN=fuzzer-no-link,address,undefined \
+		fuzzers
+.PHONY: fuzzers
+fuzzers: $(FUZZ)
+
+# --- lint --------------------------------------------------------------------------------------
+
+# The header check compiles with the flags of the build.
+LINT_ENV = HOST_CFLAGS="$(subst ",\",$(SX_CFLAGS))" GUEST_CFLAGS='$(GUEST_CFLAGS)' WARN='$(WARN)'
+TIDY    := $(patsubst %,$(BUILD)/lint/%.tidy,$(C_SRCS) $(GUEST_SRCS) $(filter %.c,$(GUESTLIB)))
+ROOMS_H := $(wildcard $(addsuffix .h,$(foreach d,ipc guestcore sidecore nested cli bench tests,\
+	$d/* $d/*/* $d/*/*/*)))
+
+.PHONY: lint lint-format lint-tidy lint-headers lint-rooms lint-text lint-shell lint-man lint-builds
+lint: ## clang-format, clang-tidy, headers, rooms, texts, scripts, man pages, gcc and clang at -O0
+	@lab/setup.sh build test
+	+@$(SUBMAKE) -k lint-format lint-headers lint-rooms lint-text lint-shell lint-man lint-tidy \
+		lint-builds
+
+lint-format:
+	@clang-format --dry-run -Werror $$(tests/lint/files.sh '*.c' '*.h')
+	@echo 'ok - the layout is the one of .clang-format'
+lint-headers:
+	@$(LINT_ENV) tests/lint/headers.sh
+lint-rooms lint-text: lint-%:
+	@tests/lint/$*.sh
+lint-shell:
+	@shellcheck -x $$(tests/lint/files.sh '*.sh' .ci/run)
+	@echo 'ok - shellcheck has nothing to say'
+lint-man:
+	@mandoc -T lint -W warning $$(tests/lint/files.sh '*.1')
+	@echo 'ok - mandoc has nothing to say'
+lint-tidy: $(TIDY)
+	@echo 'ok - clang-tidy has nothing to say'
+lint-builds:
+	+@$(SUBMAKE) -s BUILD=$(BUILD)/O0-gcc CC=gcc OPT=-O0 all build-unit build-integration
+	+@$(SUBMAKE) -s BUILD=$(BUILD)/O0-clang CC=clang OPT=-O0 all build-unit build-integration
+	@echo 'ok - gcc and clang build and link everything at -O0'
+
+tidy_cflags = $(if $(findstring /guests/,$(1)),$(GUEST_CFLAGS),$(SX_CFLAGS) $(TEST_CFLAGS) \
+	$(if $(filter bench/peers/%,$(1)),$(DPDK_CFLAGS)))
+$(BUILD)/lint/%.tidy: % .clang-tidy $(ROOMS_H) $(BUILD)/.stamp/flags
+	@mkdir -p $(@D)
+	$(call quiet,TIDY,$<)out=$$(clang-tidy --quiet $< -- $(call tidy_cflags,$<) 2>&1) || \
+		{ printf '%s\n' "$$out"; exit 1; }
+	@touch $@
+
+# --- install -----------------------------------------------------------------------------------
+
+BIN_DIR   := $(DESTDIR)$(PREFIX)/bin
+PEER_DIR  := $(DESTDIR)$(PREFIX)/libexec/splitx/peers
+GUEST_DIR := $(DESTDIR)$(PREFIX)/lib/splitx/guests
+MAN_DIR   := $(DESTDIR)$(PREFIX)/share/man/man1
+MAN_PAGES := $(wildcard docs/*.1)
+INST_PEERS = $(if $(HAVE_DPDK),$(PEERS))
+
+.PHONY: install uninstall clean help
+install: all ## Install under DESTDIR/PREFIX (/usr/local): command, guests, peers, man pages
+	install -d '$(BIN_DIR)' '$(PEER_DIR)' '$(GUEST_DIR)' '$(MAN_DIR)'
+	install -m 755 $(BUILD)/splitx '$(BIN_DIR)'
+	$(if $(INST_PEERS),install -m 755 $(INST_PEERS) '$(PEER_DIR)')
+	$(if $(GUESTS),install -m 644 $(GUESTS) '$(GUEST_DIR)')
+	$(if $(MAN_PAGES),install -m 644 $(MAN_PAGES) '$(MAN_DIR)')
+
+uninstall: ## Remove what install put there
+	rm -f '$(BIN_DIR)/splitx' $(foreach p,$(notdir $(MAN_PAGES)),'$(MAN_DIR)/$p')
+	rm -rf '$(DESTDIR)$(PREFIX)/libexec/splitx' '$(DESTDIR)$(PREFIX)/lib/splitx'
+
+clean: ## Remove everything built
+	rm -rf '$(BUILD)'
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Prints the project's files whose name matches a pattern, as `case` does, one a line; with no
+# pattern all. Inside a git checkout these are the files that git does not ignore.
+#
+#   tests/lint/files.sh [PATTERN...]
+set -euo pipefail
+
+if [ -e .git ]; then
+	git ls-files --cached --others --exclude-standard | sort -u
+else
+	find . -path ./build -prune -o -type f -print | sed 's,^\./,,' | sort
+fi | while IFS= read -r file; do
+	[ -f "$file" ] || continue # removed, but not committed yet
+	[ $# -gt 0 ] || echo "$file"
+	for pattern; do
+		# shellcheck disable=SC2254 # it is a pattern
+		case $file in $pattern) echo "$file" && break ;; esac
+	done
+done

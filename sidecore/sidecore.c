@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "sidecore/sidecore.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+#include <x86intrin.h>
+
+#include "ipc/mailbox.h"
+#include "ipc/rcu.h"
+#include "ipc/wire/types.h"
+
+#define NAME_SIZE 32
+
+/* A drain ends after this many turns even if a guest keeps posting. */
+#define DRAIN_TURNS 1000000
+
+#define NO_POLLER UINT32_MAX /* `current` between turns */
+
+/* Idle turns between two looks at the clock. */
+#define TURNS_PER_CLOCK 256
+
+/* What a turn reads of a poller, side by side. */
+struct slot {
+	unsigned (*poll)(void *ctx);
+	void *ctx;
+};
+
+struct sx_sidecore {
+	/* The loop's own; first, so that a turn touches few lines. */
+	unsigned count;
+	struct slot slot[SX_SIDECORE_MAX_POLLERS];
+	struct sx_poller *poller[SX_SIDECORE_MAX_POLLERS];
+	unsigned sleepless; /* pollers without sleep() */
+	bool stopping;
+	uint64_t idle_since_ns; /* 0: not idle */
+	struct sx_sidecore_config config;
+
+	/* Written by the loop, read by statistics and watchdog. Relaxed: each stands alone. */
+	uint64_t turns __attribute__((aligned(SX_CACHE_LINE)));
+	uint32_t current; /* slot being polled, or NO_POLLER */
+	uint64_t busy_tsc;
+	uint64_t sleeps;
+	uint64_t start_tsc;
+	char name[SX_SIDECORE_MAX_POLLERS][NAME_SIZE];
+
+	/* Written by others. */
+	struct sx_mailbox mailbox __attribute__((aligned(SX_CACHE_LINE)));
+	int kick_fd;
+	pthread_t thread;
+};
+
+/* ---- the loop ---- */
+
+static void account(struct sx_sidecore *sc, unsigned i, unsigned items, uint64_t *stamp)
+{
+	struct sx_poller *p = sc->poller[i];
+	uint64_t now = __rdtsc();
+	uint64_t cycles = now - *stamp;
+
+	p->hits++;
+	p->work += items;
+	p->busy_tsc += cycles;
+	sx_store_relaxed(&sc->busy_tsc, sc->busy_tsc + cycles);
+	*stamp = now;
+}
+
+/* One look at each poller; returns the items done. */
+static unsigned turn(struct sx_sidecore *sc)
+{
+	uint64_t stamp = __rdtsc();
+	unsigned total = 0;
+
+	for (unsigned i = 0; i < sc->count; i++) {
+		unsigned items;
+
+		sx_store_relaxed(&sc->current, i);
+		items = sc->slot[i].poll(sc->slot[i].ctx);
+		if (__builtin_expect(items != 0, 0)) {
+			account(sc, i, items, &stamp);
+			total += items;
+		}
+	}
+	sx_store_relaxed(&sc->current, NO_POLLER);
+	sx_store_relaxed(&sc->turns, sc->turns + 1);
+	return total;
+}
+
+static void nap(struct sx_sidecore *sc)
+{
+	struct pollfd fd = {.fd = sc->kick_fd, .events = POLLIN};
+	struct timespec limit = {.tv_nsec = (long)sc->config.nap_ns};
+	uint64_t drop;
+
+	sx_store_relaxed(&sc->sleeps, sc->sleeps + 1);
+	rcu_thread_offline();
+	ppoll(&fd, 1, sc->sleepless ? &limit : NULL, NULL);
+	rcu_thread_online();
+	/* Reset the eventfd; EAGAIN when the nap ended by itself. */
+	if (read(sc->kick_fd, &drop, sizeof(drop)) < 0)
+		return;
+}
+
+/* Sleep unless a poller finds work once all others have been told to wake us. */
+static void sleep_if_idle(struct sx_sidecore *sc)
+{
+	unsigned work = 0;
+	unsigned armed = 0;
+
+	for (; armed < sc->count && !work; armed++)
+		if (sc->poller[armed]->sleep)
+			work = sc->poller[armed]->sleep(sc->poller[armed]->ctx);
+	if (!work && !sx_mailbox_pending(&sc->mailbox))
+		nap(sc);
+	for (unsigned i = 0; i < armed; i++)
+		if (sc->poller[i]->awake)
+			sc->poller[i]->awake(sc->poller[i]->ctx);
+}
+
+static void idle(struct sx_sidecore *sc)
+{
+	sx_wait_breath(&sc->config.wait, &sc->mailbox);
+	if (!sc->config.wait.idle_ns || sc->turns % TURNS_PER_CLOCK)
+		return;
+	if (!sc->idle_since_ns) {
+		sc->idle_since_ns = sx_now_ns();
+	} else if (sx_now_ns() - sc->idle_since_ns >= sc->config.wait.idle_ns) {
+		sleep_if_idle(sc);
+		/* Look again at once, then sleep again if there still is nothing. */
+		sc->idle_since_ns = 1;
+	}
+}
+
+static void drain(struct sx_sidecore *sc)
+{
+	for (unsigned i = 0; i < DRAIN_TURNS; i++)
+		if (!turn(sc))
+			break;
+}
+
+static void *loop(void *arg)
+{
+	struct sx_sidecore *sc = arg;
+
+	sx_rcu_register();
+	sc->start_tsc = __rdtsc();
+	while (!sc->stopping) {
+		if (turn(sc))
+			sc->idle_since_ns = 0;
+		else
+			idle(sc);
+		rcu_quiescent_state();
+		if (__builtin_expect(sx_mailbox_pending(&sc->mailbox), 0))
+			sx_mailbox_run(&sc->mailbox);
+	}
+	drain(sc);
+	sx_rcu_unregister();
+	return NULL;
+}
+
+/* ---- control, run by mail on the loop's thread ---- */
+
+struct request {
+	struct sx_sidecore *sc;
+	struct sx_poller *p;
+	int rc;
+};
+
+static void do_add(void *ctx)
+{
+	struct request *r = ctx;
+	struct sx_sidecore *sc = r->sc;
+	unsigned i = sc->count;
+
+	if (i == SX_SIDECORE_MAX_POLLERS) {
+		r->rc = -ENOSPC;
+		return;
+	}
+	sc->slot[i] = (struct slot){r->p->poll, r->p->ctx};
+	sc->poller[i] = r->p;
+	strncpy(sc->name[i], r->p->name, NAME_SIZE - 1);
+	r->p->turn_joined = sc->turns;
+	sc->sleepless += !r->p->sleep;
+	sc->count++;
+}
+
+static void sync_polls(struct sx_sidecore *sc, struct sx_poller *p)
+{
+	p->polls += sc->turns - p->turn_joined;
+	p->turn_joined = sc->turns;
+}
+
+static void do_remove(void *ctx)
+{
+	struct request *r = ctx;
+	struct sx_sidecore *sc = r->sc;
+	unsigned i = 0;
+
+	while (sc->poller[i] != r->p)
+		i++;
+	sync_polls(sc, r->p);
+	sc->sleepless -= !r->p->sleep;
+	/* The order of the others stays: it is the order in which they are served. */
+	for (sc->count--; i < sc->count; i++) {
+		sc->slot[i] = sc->slot[i + 1];
+		sc->poller[i] = sc->poller[i + 1];
+		memcpy(sc->name[i], sc->name[i + 1], NAME_SIZE);
+	}
+}
+
+static void do_sync(void *ctx)
+{
+	struct sx_sidecore *sc = ctx;
+
+	for (unsigned i = 0; i < sc->count; i++)
+		sync_polls(sc, sc->poller[i]);
+}
+
+static void do_stop(void *ctx)
+{
+	((struct sx_sidecore *)ctx)->stopping = true;
+}
+
+static void nothing(void *ctx)
+{
+	(void)ctx;
+}
+
+void sx_sidecore_call(struct sx_sidecore *sc, void (*fn)(void *), void *ctx)
+{
+	struct sx_mail mail;
+
+	sx_mailbox_send(&sc->mailbox, &mail, fn, ctx);
+	if (sc->config.wait.idle_ns)
+		sx_sidecore_kick(sc);
+	sx_mail_wait(&mail);
+}
+
+int sx_sidecore_add(struct sx_sidecore *sc, struct sx_poller *p)
+{
+	struct request r = {.sc = sc, .p = p};
+
+	if (p->sidecore)
+		return -EBUSY;
+	sx_sidecore_call(sc, do_add, &r);
+	/* Pairs with the acquire in sx_poller_kick(). The loop has looked at the poller already. */
+	if (r.rc == 0)
+		sx_store_release(&p->sidecore, sc);
+	return r.rc;
+}
+
+void sx_sidecore_remove(struct sx_poller *p)
+{
+	struct request r = {.sc = p->sidecore, .p = p};
+
+	if (!r.sc)
+		return;
+	sx_sidecore_call(r.sc, do_remove, &r);
+	sx_store_release(&p->sidecore, (struct sx_sidecore *)NULL);
+}
+
+int sx_sidecore_move(struct sx_sidecore *to, struct sx_poller *p)
+{
+	struct sx_sidecore *from = p->sidecore;
+	int rc;
+
+	sx_sidecore_remove(p);
+	rc = sx_sidecore_add(to, p);
+	/* A full target refuses; the poller goes back to where there was room for it. */
+	if (rc < 0 && from && sx_sidecore_add(from, p) < 0)
+		return -ENOSPC;
+	return rc;
+}
+
+void sx_sidecore_sync(struct sx_sidecore *sc)
+{
+	sx_sidecore_call(sc, do_sync, sc);
+}
+
+void sx_sidecore_kick(struct sx_sidecore *sc)
+{
+	const uint64_t one = 1;
+
+	/* Fails only when 2^64 - 2 kicks are pending, and then it is awake soon anyway. */
+	if (write(sc->kick_fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+void sx_poller_kick(struct sx_poller *p)
+{
+	/* Pairs with the releases in sx_sidecore_add() and sx_sidecore_remove(). */
+	struct sx_sidecore *sc = sx_load_acquire(&p->sidecore);
+
+	if (sc)
+		sx_sidecore_kick(sc);
+}
+
+int sx_sidecore_kick_fd(const struct sx_sidecore *sc)
+{
+	return sc->kick_fd;
+}
+
+/* ---- start and stop ---- */
+
+static int set_attributes(pthread_attr_t *attr, const struct sx_sidecore_config *config)
+{
+	struct sched_param param = {.sched_priority = config->rt_priority};
+	cpu_set_t *set;
+	size_t size;
+	int rc = 0;
+
+	if (config->rt_priority) {
+		rc = pthread_attr_setinheritsched(attr, PTHREAD_EXPLICIT_SCHED);
+		if (!rc)
+			rc = pthread_attr_setschedpolicy(attr, SCHED_FIFO);
+		if (!rc)
+			rc = pthread_attr_setschedparam(attr, &param);
+	}
+	if (rc || config->cpu < 0)
+		return -rc;
+	set = CPU_ALLOC((size_t)config->cpu + 1);
+	size = CPU_ALLOC_SIZE((size_t)config->cpu + 1);
+	if (!set)
+		return -ENOMEM;
+	CPU_ZERO_S(size, set);
+	CPU_SET_S((size_t)config->cpu, size, set);
+	rc = pthread_attr_setaffinity_np(attr, size, set);
+	CPU_FREE(set);
+	return -rc;
+}
+
+static int start_thread(struct sx_sidecore *sc, struct sx_error *err)
+{
+	pthread_attr_t attr;
+	int rc;
+
+	rc = -pthread_attr_init(&attr);
+	if (rc < 0)
+		return rc;
+	rc = set_attributes(&attr, &sc->config);
+	if (rc == 0)
+		rc = -pthread_create(&sc->thread, &attr, loop, sc);
+	pthread_attr_destroy(&attr);
+	if (rc == -EPERM)
+		return sx_fail(err, rc,
+			       "no permission for real-time scheduling; run as root, raise the "
+			       "rtprio limit, or leave out --rt");
+	if (rc == -EINVAL)
+		return sx_fail(err, rc,
+			       "cannot run a sidecore on CPU %d: it is offline or not there; "
+			       "choose another by --sidecores",
+			       sc->config.cpu);
+	if (rc < 0)
+		return sx_fail(err, rc, "cannot start a sidecore's thread: %s", strerror(-rc));
+	return 0;
+}
+
+int sx_sidecore_start(struct sx_sidecore **out, const struct sx_sidecore_config *config,
+		      struct sx_error *err)
+{
+	struct sx_sidecore *sc = aligned_alloc(SX_CACHE_LINE, sizeof(*sc));
+	int rc;
+
+	if (!sc)
+		return -ENOMEM;
+	memset(sc, 0, sizeof(*sc));
+	sc->config = *config;
+	sc->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (sc->kick_fd < 0) {
+		rc = sx_fail(err, -errno, "cannot create a sidecore's eventfd: %s",
+			     strerror(errno));
+		goto fail;
+	}
+	sx_mailbox_init(&sc->mailbox);
+	rc = start_thread(sc, err);
+	if (rc < 0)
+		goto fail_mailbox;
+	sx_sidecore_call(sc, nothing, NULL);
+	*out = sc;
+	return 0;
+
+fail_mailbox:
+	sx_mailbox_destroy(&sc->mailbox);
+	close(sc->kick_fd);
+fail:
+	free(sc);
+	return rc;
+}
+
+void sx_sidecore_stop(struct sx_sidecore *sc)
+{
+	if (!sc)
+		return;
+	sx_sidecore_call(sc, do_stop, sc);
+	pthread_join(sc->thread, NULL);
+	for (unsigned i = 0; i < sc->count; i++) {
+		sync_polls(sc, sc->poller[i]);
+		sc->poller[i]->sidecore = NULL;
+	}
+	sx_mailbox_destroy(&sc->mailbox);
+	close(sc->kick_fd);
+	free(sc);
+}
+
+/* ---- looks from outside ---- */
+
+void sx_sidecore_stats(const struct sx_sidecore *sc, struct sx_sidecore_stats *stats)
+{
+	*stats = (struct sx_sidecore_stats){
+		.turns = sx_load_relaxed(&sc->turns),
+		.busy_tsc = sx_load_relaxed(&sc->busy_tsc),
+		.total_tsc = __rdtsc() - sc->start_tsc,
+		.sleeps = sx_load_relaxed(&sc->sleeps),
+		.pollers = sx_load_relaxed(&sc->count),
+		.cpu = sc->config.cpu,
+	};
+}
+
+bool sx_sidecore_watch(const struct sx_sidecore *sc, struct sx_watchdog *dog, uint64_t limit_ns,
+		       char *name, unsigned name_size, uint64_t *held_ns)
+{
+	uint64_t turns = sx_load_relaxed(&sc->turns);
+	uint32_t current = sx_load_relaxed(&sc->current);
+	uint64_t now = sx_now_ns();
+
+	if (turns != dog->turn || current == NO_POLLER || !dog->since_ns) {
+		*dog = (struct sx_watchdog){.turn = turns, .since_ns = now};
+		return false;
+	}
+	*held_ns = now - dog->since_ns;
+	if (dog->reported || *held_ns < limit_ns)
+		return false;
+	dog->reported = true;
+	strncpy(name, sc->name[current], name_size - 1);
+	name[name_size - 1] = '\0';
+	return true;
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "sidecore/testdev.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#define REG(name) offsetof(struct sx_testdev_regs, name)
+
+void sx_testdev_init(struct sx_testdev *d, struct sx_irq *irq)
+{
+	memset(d, 0, sizeof(*d));
+	d->irq = irq;
+}
+
+static void raise_irq(struct sx_testdev *d, uint64_t cookie)
+{
+	d->raised = cookie;
+	if (d->irq && sx_irq_raise(d->irq) < 0)
+		d->irq_failures++;
+}
+
+/* ---- registers that exit ---- */
+
+static int reg_read(void *dev, uint64_t offset, unsigned size, uint64_t *value)
+{
+	struct sx_testdev *d = dev;
+
+	*value = 0;
+	if (size != 8) {
+		d->refused++;
+		*value = sx_bus_all_ones(size);
+		return SX_EXIT_CONTINUE;
+	}
+	switch (offset) {
+	case REG(scratch):
+	case REG(mirror):
+		*value = d->scratch;
+		break;
+	case REG(doorbell):
+	case REG(raise):
+	case REG(ack):
+		break;
+	case REG(id):
+		*value = SX_TESTDEV_ID_VALUE;
+		break;
+	case REG(rings):
+		*value = d->rings;
+		break;
+	case REG(raised):
+		*value = d->raised;
+		break;
+	case REG(acked):
+		*value = d->acked;
+		break;
+	default:
+		d->refused++;
+		*value = sx_bus_all_ones(size);
+	}
+	return SX_EXIT_CONTINUE;
+}
+
+static int reg_write(void *dev, uint64_t offset, unsigned size, uint64_t value)
+{
+	struct sx_testdev *d = dev;
+
+	switch (size == 8 ? offset : SX_TESTDEV_SIZE) {
+	case REG(scratch):
+		d->scratch = value;
+		break;
+	case REG(doorbell):
+		d->rings++;
+		break;
+	case REG(raise):
+		raise_irq(d, value);
+		break;
+	case REG(ack):
+		d->acked = value;
+		break;
+	default:
+		d->refused++;
+	}
+	return SX_EXIT_CONTINUE;
+}
+
+const struct sx_bus_ops sx_testdev_bus_ops = {.read = reg_read, .write = reg_write};
+
+/* ---- ring ---- */
+
+static void take_post(struct sx_testdev *d, const struct sx_cell *msg)
+{
+	d->out_of_sequence += msg->w[0] != d->posts;
+	d->posts++;
+	for (int i = 1; i < SX_CELL_WORDS; i++)
+		d->post_sum += msg->w[i];
+}
+
+static enum sx_ring_verdict ring_message(void *ctx, const struct sx_cell *msg,
+					 struct sx_cell *reply)
+{
+	struct sx_testdev *d = ctx;
+
+	if (msg->op == SX_TESTDEV_POST) {
+		take_post(d, msg);
+		return SX_RING_POSTED;
+	}
+	d->requests++;
+	reply->arg = SX_TESTDEV_OK;
+	switch (msg->op) {
+	case SX_TESTDEV_ECHO:
+		for (int i = 0; i < SX_CELL_WORDS; i++)
+			reply->w[i] = ~msg->w[i];
+		break;
+	case SX_TESTDEV_COUNTS:
+		memset(reply->w, 0, sizeof(reply->w));
+		reply->w[0] = d->posts;
+		reply->w[1] = d->out_of_sequence;
+		reply->w[2] = d->post_sum;
+		reply->w[3] = d->requests;
+		break;
+	default:
+		d->refused++;
+		memset(reply->w, 0, sizeof(reply->w));
+		reply->arg = SX_TESTDEV_BAD_OP;
+	}
+	return SX_RING_REPLIED;
+}
+
+struct sx_ring_handler sx_testdev_ring_handler(struct sx_testdev *d)
+{
+	return (struct sx_ring_handler){.handle = ring_message, .ctx = d};
+}
+
+/* ---- shared page ---- */
+
+/* Put back a word that only the device writes; the guest may have changed it. */
+static void restore(struct sx_testdev_page *t, uint64_t *word, uint64_t value)
+{
+	if (__builtin_expect(sx_load_relaxed(word) == value, 1))
+		return;
+	sx_store_relaxed(word, value);
+	t->restored++;
+}
+
+/* The device's own words: written when they change, so what differs now was the guest. */
+static void guard(struct sx_testdev_page *t)
+{
+	restore(t, &t->regs->id, SX_TESTDEV_ID_VALUE);
+	restore(t, &t->regs->rings, t->dev.rings);
+	restore(t, &t->regs->raised, t->dev.raised);
+	restore(t, &t->regs->acked, t->dev.acked);
+	restore(t, &t->regs->mirror, t->dev.scratch);
+}
+
+/*
+ * The guest's four words are one line, which stays in our cache until the guest writes it. Each
+ * acquire pairs with the guest's store, each release with the guest's load of the answer.
+ */
+static unsigned poll_page(void *ctx)
+{
+	struct sx_testdev_page *t = ctx;
+	struct sx_testdev_regs *regs = t->regs;
+	uint64_t scratch = sx_load_acquire(&regs->scratch);
+	uint64_t doorbell = sx_load_acquire(&regs->doorbell);
+	uint64_t raise = sx_load_acquire(&regs->raise);
+	uint64_t ack = sx_load_acquire(&regs->ack);
+	unsigned events = 0;
+
+	guard(t);
+	if (raise != t->raise) {
+		t->raise = raise;
+		sx_store_release(&regs->raised, raise);
+		raise_irq(&t->dev, raise);
+		events++;
+	}
+	if (doorbell != t->doorbell) {
+		t->doorbell = doorbell;
+		t->dev.rings++;
+		sx_store_release(&regs->rings, t->dev.rings);
+		events++;
+	}
+	if (ack != t->dev.acked) {
+		t->dev.acked = ack;
+		sx_store_release(&regs->acked, ack);
+		events++;
+	}
+	if (scratch != t->dev.scratch) {
+		t->dev.scratch = scratch;
+		sx_store_release(&regs->mirror, scratch);
+		events++;
+	}
+	return events;
+}
+
+void sx_testdev_page_init(struct sx_testdev_page *t, struct sx_testdev_regs *regs,
+			  struct sx_irq *irq)
+{
+	memset(t, 0, sizeof(*t));
+	memset(regs, 0, sizeof(*regs));
+	sx_testdev_init(&t->dev, irq);
+	t->regs = regs;
+	regs->id = SX_TESTDEV_ID_VALUE;
+	t->poller = (struct sx_poller){.name = "testdev-page", .poll = poll_page, .ctx = t};
+}

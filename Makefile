@@ -108,7 +108,7 @@ ifeq ($(HAVE_DPDK),yes)
 peers: $(PEERS)
 else
 peers:
-	$(if $(PEERS),@echo 'note: libdpdk is not installed, so the peers in bench/peers are left out')
+	@test -z '$(PEERS)' || echo 'note: libdpdk is not installed, so the peers are left out'
 endif
 
 # A stamp changes only when its text does; what depends on it is then built again.
@@ -239,11 +239,14 @@ TIDY    := $(patsubst %,$(BUILD)/lint/%.tidy,$(C_SRCS) $(GUEST_SRCS) $(filter %.
 ROOMS_H := $(wildcard $(addsuffix .h,$(foreach d,ipc guestcore sidecore nested cli bench tests,\
 	$d/* $d/*/* $d/*/*/*)))
 
-.PHONY: lint lint-format lint-tidy lint-headers lint-rooms lint-text lint-shell lint-man lint-builds
+.PHONY: lint format lint-format lint-tidy lint-headers lint-rooms lint-text lint-shell lint-man lint-builds
 lint: ## clang-format, clang-tidy, headers, rooms, texts, scripts, man pages, gcc and clang at -O0
 	@lab/setup.sh build test
 	+@$(SUBMAKE) -k lint-format lint-headers lint-rooms lint-text lint-shell lint-man lint-tidy \
 		lint-builds
+
+format: ## Lay out all C as .clang-format says
+	@clang-format -i $$(tests/lint/files.sh '*.c' '*.h')
 
 lint-format:
 	@clang-format --dry-run -Werror $$(tests/lint/files.sh '*.c' '*.h')

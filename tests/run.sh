@@ -74,7 +74,8 @@ run() { # SUITE NAME SOURCE COMMAND...
 
 	[ -z "$on_terminal" ] || printf '  ...   %s\r' "$label"
 	started=${EPOCHREALTIME/./}
-	timeout -k 10 "$limit" "$@" >"$log" 2>&1 </dev/null || status=$?
+	# The braces keep the shell's own word on a killed program from the terminal.
+	{ timeout -k 10 "$limit" "$@" >"$log" 2>&1 </dev/null || status=$?; } 2>/dev/null
 	took=$(((${EPOCHREALTIME/./} - started) / 10000))
 
 	read -r p f s planned < <(count_cases "$log")

@@ -9,56 +9,74 @@ here=$(dirname "$(realpath "$0")")
 NOTE_LINES=600
 MAX_LINES=900
 
+# The [] keep this file from finding itself.
+own_path='(^|[^[:alnum:]._-])/(work|root|home/[[:alnum:]]+)[/][[:alnum:].]'
+unfinished='\b(TOD[O]|FIXM[E]|XX[X])\b|[Ii]ssue #?[0-9]'
+
 bad=0
 refuse() {
 	echo "not ok - text: $*"
 	bad=1
 }
 
+# refuse_lines WHY PATTERN : each line that matches, in any file
+refuse_lines() {
+	local hit
+	while IFS= read -r hit; do
+		refuse "$1: $hit"
+	done < <(grep -nHE "$2" "${files[@]}" || true)
+}
+
 licence_of() { # FILE -> its licence, nothing where none has to be named
 	case $1 in
 	LICENSE* | COPYING* | *.md | .gitignore | */.gitignore | .clang-* | *.json | *.svg) ;;
-	*/corpus/*) ;;
 	ipc/wire/*) echo '(BSD-3-Clause OR GPL-2.0-only)' ;;
 	kernel/*) echo 'GPL-2.0' ;;
 	*) echo 'BSD-3-Clause' ;;
 	esac
 }
 
-# The [] keep this file from finding itself.
-own_paths='(^|[^[:alnum:]._-])/(work|root|home/[[:alnum:]]+)[/][[:alnum:].]|/tmp/[[:alnum:]_]*-[[:alnum:]]'
-unfinished='\b(TOD[O]|FIXM[E]|XX[X])\b|[Ii]ssue #?[0-9]'
+check_licence() { # FILE
+	local want head line
+	want=$(licence_of "$1")
+	[ -n "$want" ] || return 0
+	head=
+	for _ in 1 2 3; do
+		IFS= read -r line || break
+		head+=$line$'\n'
+	done <"$1"
+	[[ $head == *"SPDX-License-Identifier: $want"* ]] ||
+		refuse "$1: its first lines lack 'SPDX-License-Identifier: $want'"
+}
 
-while IFS= read -r file; do
-	case $file in */corpus/*) continue ;; esac
-	grep -qI . "$file" || continue # empty or binary
-
-	licence=$(licence_of "$file")
-	[ -z "$licence" ] || head -n 3 "$file" | grep -qF "SPDX-License-Identifier: $licence" ||
-		refuse "$file: its first lines lack 'SPDX-License-Identifier: $licence'"
-
-	while IFS= read -r hit; do
-		refuse "$file:${hit%%:*}: a path of one machine: ${hit#*:}"
-	done < <(grep -nE "$own_paths" "$file" || true)
-	while IFS= read -r hit; do
-		refuse "$file:${hit%%:*}: left to do: ${hit#*:}"
-	done < <(grep -nE "$unfinished" "$file" || true)
-	while IFS= read -r hit; do
-		refuse "$file:$hit: white space at the end of the line"
-	done < <(grep -nE '[[:blank:]]+$' "$file" | cut -d: -f1 || true)
-	[ -z "$(tail -c 1 "$file")" ] || refuse "$file: its last line does not end"
-
-	case $file in
-	*.c | *.h | *.S | *.sh | *.py | *.pml | Makefile)
-		lines=$(wc -l <"$file")
-		if [ "$lines" -gt $MAX_LINES ]; then
-			refuse "$file: $lines lines; split it"
-		elif [ "$lines" -gt $NOTE_LINES ]; then
-			echo "# $file has $lines lines; above $MAX_LINES it is refused"
-		fi
-		;;
+check_length() { # FILE
+	local lines
+	case $1 in
+	*.c | *.h | *.S | *.sh | *.py | *.pml | Makefile) ;;
+	*) return 0 ;;
 	esac
-done < <("$here/files.sh")
+	mapfile -t lines <"$1"
+	if [ ${#lines[@]} -gt $MAX_LINES ]; then
+		refuse "$1: ${#lines[@]} lines; split it"
+	elif [ ${#lines[@]} -gt $NOTE_LINES ]; then
+		echo "# $1 has ${#lines[@]} lines; above $MAX_LINES it is refused"
+	fi
+}
+
+# Text only: neither what fuzzers feed on nor what grep takes for binary.
+mapfile -t files < <("$here/files.sh" | grep -v '/corpus/' | xargs -d '\n' grep -lI .)
+[ ${#files[@]} -gt 0 ] || { echo "not ok - text: there is no file here" && exit 1; }
+
+refuse_lines "a path of one machine" "$own_path"
+refuse_lines "left to do" "$unfinished"
+refuse_lines "white space at the end of the line" '[[:blank:]]+$'
+for file in "${files[@]}"; do
+	check_licence "$file"
+	check_length "$file"
+done
+while IFS= read -r file; do
+	refuse "$file: its last line does not end"
+done < <(grep -LzP '\n\z' "${files[@]}" || true)
 
 [ $bad -eq 0 ] || exit 1
 echo "ok - licences, paths, white space and lengths"

@@ -118,10 +118,13 @@ define stamp
 		printf '%s\n' '$(subst ','\'',$(1))' > $@
 endef
 
+# What has to be there before anything is compiled; silent, the set-up script has the words.
+have_packages = { command -v $(firstword $(CC)) && pkg-config --exists $(PKGS) \
+	$(if $(ZYDIS),&& $(CC) -E -include Zydis/Zydis.h -x c /dev/null); } >/dev/null 2>&1
+
 $(BUILD)/.stamp/flags: FORCE
-	@{ command -v $(firstword $(CC)) && pkg-config --exists $(PKGS); } >/dev/null 2>&1 || \
-		{ lab/setup.sh --check build && \
-		  echo 'splitx cannot be built: either $(CC) or one of $(PKGS) is not found' >&2; exit 1; }
+	@$(have_packages) || { lab/setup.sh --check build && \
+		echo 'splitx cannot be built: $(CC), $(PKGS) or Zydis is not found' >&2; exit 1; }
 	$(call stamp,$(CC) $(SX_CFLAGS) $(SX_LDFLAGS) $(SX_LIBS))
 
 $(BUILD)/.stamp/guest-flags: FORCE

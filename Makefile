@@ -220,9 +220,9 @@ fuzz: ## Fuzz each target for FUZZ_SECONDS (60); what it learns is kept in build
 
 build-unit: $(UNIT)
 build-integration: $(INTEG) $(BUILD)/splitx $(GUESTS) $(T_GUESTS)
-build-model build-lint:
-	@:
 build-scripts: all
+build-unit build-integration build-scripts build-model build-lint:
+	@:
 build-asan:
 	+@$(SUBMAKE) BUILD=$(BUILD)/asan OPT='-O1 -g' SAN=address,undefined build-unit build-integration
 build-tsan:

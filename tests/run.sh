@@ -73,10 +73,10 @@ run() { # SUITE NAME SOURCE COMMAND...
 	limit=${limit:-$TEST_TIMEOUT}
 
 	[ -z "$on_terminal" ] || printf '  ...   %s\r' "$label"
-	started=${EPOCHREALTIME/./}
+	started=${EPOCHREALTIME/[.,]/}
 	# The braces keep the shell's own word on a killed program from the terminal.
 	{ timeout -k 10 "$limit" "$@" >"$log" 2>&1 </dev/null || status=$?; } 2>/dev/null
-	took=$(((${EPOCHREALTIME/./} - started) / 10000))
+	took=$(((${EPOCHREALTIME/[.,]/} - started) / 10000))
 
 	read -r p f s planned < <(count_cases "$log")
 	wrong=$(verdict "$status" "$limit" "$p" "$f" "$s" "$planned")

@@ -2,16 +2,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # Prints the project's files whose name matches a pattern, as `case` does, one a line; with no
-# pattern all. Inside a git checkout these are the files that git does not ignore.
+# pattern all. In a git checkout these are the files that git does not ignore, elsewhere those
+# outside of build/.
 #
 #   tests/lint/files.sh [PATTERN...]
 set -euo pipefail
 
-if [ -e .git ]; then
-	git ls-files --cached --others --exclude-standard | sort -u
-else
-	find . -path ./build -prune -o -type f -print | sed 's,^\./,,' | sort
-fi | while IFS= read -r file; do
+all_files() {
+	{ [ -e .git ] && git ls-files --cached --others --exclude-standard 2>/dev/null; } ||
+		find . -name .git -prune -o -path ./build -prune -o -type f -printf '%P\n'
+}
+
+all_files | sort -u | while IFS= read -r file; do
 	[ -f "$file" ] || continue # removed, but not committed yet
 	[ $# -gt 0 ] || echo "$file"
 	for pattern; do

@@ -74,8 +74,12 @@ run() { # SUITE NAME SOURCE COMMAND...
 
 	[ -z "$on_terminal" ] || printf '  ...   %s\r' "$label"
 	started=${EPOCHREALTIME/[.,]/}
+	# In the background, so that our trap acts at once; there SIGINT would come in ignored.
+	env --default-signal=INT timeout -k 10 "$limit" "$@" >"$log" 2>&1 </dev/null &
+	running=$!
 	# The braces keep the shell's own word on a killed program from the terminal.
-	{ timeout -k 10 "$limit" "$@" >"$log" 2>&1 </dev/null || status=$?; } 2>/dev/null
+	{ wait "$running" || status=$?; } 2>/dev/null
+	running=
 	took=$(((${EPOCHREALTIME/[.,]/} - started) / 10000))
 
 	read -r p f s planned < <(count_cases "$log")
@@ -184,7 +188,8 @@ done
 
 rm -rf "$LOGS"
 mkdir -p "$LOGS"
-trap 'exit 130' INT TERM
+running=
+trap '[ -z "$running" ] || kill "$running"; exit 130' INT TERM
 wrapper=()
 SX_BUILD_DIR=$(realpath "$BUILD")
 export BUILD SX_BUILD_DIR

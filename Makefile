@@ -92,8 +92,9 @@ HAVE_DPDK := $(if $(PEER_SRCS),$(shell pkg-config --exists libdpdk 2>/dev/null &
 
 # --- how things are built ----------------------------------------------------------------------
 
-# A short line for each step; V=1 shows the commands.
-quiet = $(if $(V),,@printf '  %-6s %s\n' '$(1)' '$(2)' && )
+# A short line for each step, none with -s; V=1 shows the commands.
+SILENT = $(findstring s,$(filter-out --%,$(firstword -$(MAKEFLAGS))))
+quiet  = $(if $(V),,@$(if $(SILENT),,printf '  %-6s %s\n' '$(1)' '$(2)' && ))
 # Another make of this file, on all cores unless -j said otherwise.
 SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 

@@ -117,7 +117,10 @@ struct sx_vmx_ops {
 	 */
 	int (*translate)(void *ctx, const struct sx_vmx_cpu *cpu, uint64_t linear,
 			 enum sx_vmx_access access, uint64_t *gpa, uint32_t *error);
-	/* WRMSR of an MSR-load area, RDMSR of an MSR-store area: 0, or -EINVAL for a #GP. */
+	/*
+	 * WRMSR of an MSR-load area, RDMSR of an MSR-store area: 0, or -EINVAL for a #GP. Never
+	 * called for an MSR that struct sx_vmx_cpu holds.
+	 */
 	int (*msr_load)(void *ctx, uint32_t index, uint64_t value);
 	int (*msr_store)(void *ctx, uint32_t index, uint64_t *value);
 	/* Cached translations go: @type as in the instruction, operands already checked. */
@@ -134,7 +137,6 @@ struct sx_vmx {
 	uint64_t current; /* current-VMCS pointer or SX_VMX_NONE */
 	bool on;          /* in VMX operation */
 	bool in_l2;       /* in VMX non-root operation: between a good entry and its exit */
-	bool launching;   /* the entry under way is a VMLAUNCH */
 	uint64_t pause_first, pause_last; /* TSC of PAUSEs, for PAUSE-loop exiting */
 	const char *why;      /* rule that refused the last entry, for people; NULL if none */
 	struct sx_vmcs12 v12; /* the snapshot; rules L2 while in_l2 */

@@ -303,6 +303,14 @@ enum sx_vmx_abort {
 #define SX_X86_DEBUGCTL_LBR UINT64_C(0x1)
 #define SX_X86_DEBUGCTL_BTF UINT64_C(0x2)
 
+#define SX_MSR_SYSENTER_CS  UINT32_C(0x174)
+#define SX_MSR_SYSENTER_ESP UINT32_C(0x175)
+#define SX_MSR_SYSENTER_EIP UINT32_C(0x176)
+#define SX_MSR_DEBUGCTL     UINT32_C(0x1d9)
+#define SX_MSR_PAT          UINT32_C(0x277)
+#define SX_MSR_PERF_GLOBAL  UINT32_C(0x38f)
+#define SX_MSR_EFER         UINT32_C(0xc0000080)
+
 /* Exception vectors: 6.15. */
 enum sx_vector {
 	SX_VEC_DB = 1,

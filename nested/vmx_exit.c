@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* VM exit: SDM 3C chapter 28. */
+#include "nested/vmx_internal.h"
+
+#define SET(vmx, name, value) sx_vmcs12_set(&(vmx)->v12, SX_VMCS_##name, value)
+
+/* 28.2. */
+static void record(struct sx_vmx *vmx, const struct sx_vmx_exit *exit)
+{
+	SET(vmx, EXIT_REASON, exit->reason);
+	SET(vmx, EXIT_QUALIFICATION, exit->qualification);
+	SET(vmx, EXIT_INTR_INFO, exit->intr_info);
+	SET(vmx, EXIT_ERROR_CODE, exit->intr_error);
+	SET(vmx, IDT_VECTORING_INFO, exit->idt_info);
+	SET(vmx, IDT_VECTORING_ERROR, exit->idt_error);
+	SET(vmx, EXIT_INSN_LENGTH, exit->insn_length);
+	SET(vmx, EXIT_INSN_INFO, exit->insn_info);
+	SET(vmx, GUEST_LINEAR, exit->linear);
+	SET(vmx, GUEST_PHYSICAL, exit->physical);
+	SET(vmx, IO_RCX, exit->io_rcx);
+	SET(vmx, IO_RSI, exit->io_rsi);
+	SET(vmx, IO_RDI, exit->io_rdi);
+	SET(vmx, IO_RIP, exit->io_rip);
+}
+
+/* 28.3.1. */
+static void save_registers(struct sx_vmx *vmx, const struct sx_vmx_cpu *cpu)
+{
+	uint32_t exit = exit_controls(vmx);
+
+	SET(vmx, GUEST_CR0, cpu->cr0);
+	SET(vmx, GUEST_CR3, cpu->cr3);
+	SET(vmx, GUEST_CR4, cpu->cr4);
+	SET(vmx, GUEST_SYSENTER_CS, cpu->sysenter_cs);
+	SET(vmx, GUEST_SYSENTER_ESP, cpu->sysenter_esp);
+	SET(vmx, GUEST_SYSENTER_EIP, cpu->sysenter_eip);
+	if (exit & SX_EXITC_SAVE_DEBUG) {
+		SET(vmx, GUEST_DR7, cpu->dr7);
+		SET(vmx, GUEST_DEBUGCTL, cpu->debugctl);
+	}
+	if (exit & SX_EXITC_SAVE_PAT)
+		SET(vmx, GUEST_PAT, cpu->pat);
+	if (exit & SX_EXITC_SAVE_EFER)
+		SET(vmx, GUEST_EFER, cpu->efer);
+}
+
+/* 28.3.2. */
+static void save_segments(struct sx_vmx *vmx, const struct sx_vmx_cpu *cpu)
+{
+	struct sx_vmcs12 *v = &vmx->v12;
+
+	for (uint32_t i = 0; i < SX_SEG_COUNT; i++) {
+		sx_vmcs12_set(v, SX_VMCS_GUEST_ES_SEL + 2 * i, cpu->seg[i].selector);
+		sx_vmcs12_set(v, SX_VMCS_GUEST_ES_BASE + 2 * i, cpu->seg[i].base);
+		sx_vmcs12_set(v, SX_VMCS_GUEST_ES_LIMIT + 2 * i, cpu->seg[i].limit);
+		sx_vmcs12_set(v, SX_VMCS_GUEST_ES_AR + 2 * i, cpu->seg[i].ar);
+	}
+	SET(vmx, GUEST_GDTR_BASE, cpu->gdtr.base);
+	SET(vmx, GUEST_GDTR_LIMIT, cpu->gdtr.limit);
+	SET(vmx, GUEST_IDTR_BASE, cpu->idtr.base);
+	SET(vmx, GUEST_IDTR_LIMIT, cpu->idtr.limit);
+}
+
+/* 28.3.3, 28.3.4; the IA-32e mode guest control follows LMA: A.6 bit 5. */
+static void save_rest(struct sx_vmx *vmx, const struct sx_vmx_guest_state *l2)
+{
+	const struct sx_vmx_cpu *cpu = &l2->cpu;
+	uint32_t entry = entry_controls(vmx) & ~SX_ENTRYC_GUEST_64;
+
+	SET(vmx, GUEST_RIP, cpu->rip);
+	SET(vmx, GUEST_RSP, cpu->gpr[SX_RSP]);
+	SET(vmx, GUEST_RFLAGS, cpu->rflags);
+	SET(vmx, GUEST_ACTIVITY, cpu->activity);
+	SET(vmx, GUEST_INTERRUPTIBILITY, cpu->interruptibility);
+	SET(vmx, GUEST_PENDING_DBG, cpu->pending_dbg);
+	if (exit_controls(vmx) & SX_EXITC_SAVE_TIMER)
+		SET(vmx, GUEST_PREEMPTION_TIMER, l2->timer);
+	if (cpu2_controls(vmx) & SX_CPU2_EPT) {
+		SET(vmx, GUEST_PDPTE0, cpu->pdpte[0]);
+		SET(vmx, GUEST_PDPTE1, cpu->pdpte[1]);
+		SET(vmx, GUEST_PDPTE2, cpu->pdpte[2]);
+		SET(vmx, GUEST_PDPTE3, cpu->pdpte[3]);
+	}
+	if (vmx->caps.cpu2 & SX_CPU2_UNRESTRICTED)
+		SET(vmx, ENTRY_CONTROLS,
+		    cpu->efer & SX_X86_EFER_LMA ? entry | SX_ENTRYC_GUEST_64 : entry);
+}
+
+static void write_slot(const struct sx_vmx *vmx, uint32_t encoding)
+{
+	sx_vmcs_store(vmx, vmx->current, encoding, sx_vmcs12_get(&vmx->v12, encoding));
+}
+
+/* Exit information (type 1) and guest state (type 2) are neighbours in the layout: one write. */
+void sx_vmx_write_back(const struct sx_vmx *vmx)
+{
+	const uint32_t first = 4 * SX_TYPE_EXIT_INFO * SX_VMCS12_GROUP_SLOTS;
+	const uint32_t count = 8 * SX_VMCS12_GROUP_SLOTS;
+
+	write_l1(vmx, vmx->current + offsetof(struct sx_vmcs12, slot) + 8 * first,
+		 &vmx->v12.slot[first], 8 * count);
+	write_slot(vmx, SX_VMCS_ENTRY_CONTROLS);
+	write_slot(vmx, SX_VMCS_ENTRY_INTR_INFO);
+	if (cpu2_controls(vmx) & SX_CPU2_VMFUNC)
+		write_slot(vmx, SX_VMCS_EPTP); /* EPTP switching changed it: 26.5.6.3 */
+}
+
+struct sx_vmx_result sx_vmx_abort(struct sx_vmx *vmx, struct sx_vmx_cpu *l1,
+				  enum sx_vmx_abort indicator)
+{
+	const uint32_t value = indicator;
+
+	write_l1(vmx, vmx->current + offsetof(struct sx_vmcs12, abort), &value, sizeof(value));
+	vmx->in_l2 = false;
+	l1->activity = SX_ACTIVITY_SHUTDOWN;
+	return (struct sx_vmx_result){.outcome = SX_VMX_ABORTED, .error = indicator};
+}
+
+struct sx_vmx_result sx_vmx_exit(struct sx_vmx *vmx, const struct sx_vmx_guest_state *l2,
+				 const struct sx_vmx_exit *exit, struct sx_vmx_cpu *l1)
+{
+	bool by_nmi = exit->reason == SX_VMEXIT_EXCEPTION_NMI &&
+		      SX_INTR_TYPE(exit->intr_info) == SX_INTR_NMI;
+	bool virtual_nmis = pin_controls(vmx) & SX_PIN_VIRTUAL_NMIS;
+	enum sx_vmx_abort abort;
+
+	record(vmx, exit);
+	save_registers(vmx, &l2->cpu);
+	save_segments(vmx, &l2->cpu);
+	save_rest(vmx, l2);
+	SET(vmx, ENTRY_INTR_INFO, F(vmx, ENTRY_INTR_INFO) & ~(uint64_t)SX_INTR_VALID); /* 25.8.3 */
+	sx_vmx_write_back(vmx);
+	vmx->in_l2 = false;
+	*l1 = l2->cpu;
+	if (!sx_vmx_store_msrs(vmx, &l2->cpu, F(vmx, EXIT_MSR_STORE_ADDR),
+			       (uint32_t)F(vmx, EXIT_MSR_STORE_COUNT)))
+		return sx_vmx_abort(vmx, l1, SX_ABORT_SAVE_MSR);
+	abort = sx_vmx_load_host(vmx, l1);
+	if (abort)
+		return sx_vmx_abort(vmx, l1, abort);
+	/* 28.5.5: virtual NMIs keep L2's blocking apart; an exit by NMI blocks NMIs. */
+	if (virtual_nmis)
+		l1->interruptibility &= ~SX_BLOCK_NMI;
+	if (by_nmi)
+		l1->interruptibility |= SX_BLOCK_NMI;
+	return result_of(SX_VMX_SUCCEED);
+}

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "ipc/rcu.h"
+#include "ipc/wait.h"
 #include "ipc/wire/types.h"
 
 #define KICK_SIGNAL (SIGRTMIN + 1)
@@ -58,6 +59,13 @@ void sx_vcpu_destroy(struct sx_vcpu *v)
 	v->fd = -1;
 }
 
+uint32_t sx_vcpu_tsc_khz(const struct sx_vcpu *v)
+{
+	int khz = v->vm->kvm->has_tsc_khz ? sx_ioctl(v->fd, KVM_GET_TSC_KHZ, NULL) : 0;
+
+	return khz > 0 ? (uint32_t)khz : 0;
+}
+
 static void kicked(int sig)
 {
 	(void)sig; /* that KVM_RUN returned is all that it is for */
@@ -100,7 +108,8 @@ static int forward(struct sx_vcpu *v, enum sx_exit_kind kind, uint64_t addr, uin
 
 	if (!read)
 		x.value = load_bytes(data, size);
-	v->exits_forwarded++;
+	if (!v->exits_forwarded++)
+		v->first_exit_ns = sx_now_ns();
 	rc = v->sink.handle(v->sink.ctx, &x);
 	if (rc == -ENXIO)
 		return sx_fail(err, rc,
@@ -133,7 +142,7 @@ static int exit_io(struct sx_vcpu *v, struct sx_error *err)
 	int action = SX_EXIT_CONTINUE;
 
 	for (uint32_t i = 0; i < run->io.count; i++) {
-		int rc = forward(v, kind, run->io.port, data + i * run->io.size, run->io.size, err);
+		int rc = forward(v, kind, run->io.port, data + (size_t)i * run->io.size, run->io.size, err);
 
 		if (rc < 0)
 			return rc;

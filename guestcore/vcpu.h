@@ -24,6 +24,7 @@ struct sx_vcpu {
 	struct sx_exit_sink sink; /* changed only while the vCPU is not in sx_vcpu_run() */
 	uint32_t stop;            /* 1: leave the run loop. Set by any thread */
 	uint64_t exits_forwarded; /* given to the sink; written by the vCPU's thread */
+	uint64_t first_exit_ns;	  /* CLOCK_MONOTONIC at the first of them: the guest has run */
 };
 
 /* Why sx_vcpu_run() came back without an error. */
@@ -49,6 +50,9 @@ int sx_vcpu_run(struct sx_vcpu *v, struct sx_error *err);
  * must exist. The request stays until sx_vcpu_run() has seen it.
  */
 void sx_vcpu_stop(struct sx_vcpu *v, pthread_t thread);
+
+/* The guest's TSC frequency in kHz, or 0 when this KVM does not tell. */
+uint32_t sx_vcpu_tsc_khz(const struct sx_vcpu *v);
 
 /*
  * Once per process, before the first sx_vcpu_run(): install the handler of the signal by which

@@ -15,13 +15,20 @@ struct sx_error {
 	char text[512]; /* one sentence, no newline; empty when nothing failed */
 };
 
+/* Record one sentence. @err may be NULL. The first sentence wins: the origin knows best. */
+void sx_explain(struct sx_error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /*
- * Record why, and return @code, so that a failing path is one line:
+ * Record why, and be @code (a negative errno), so that a failing path is one line:
  *     return sx_fail(err, -ENOENT, "guest file '%s' does not exist; ...", path);
- * @code is a negative errno. @err may be NULL. The first sentence wins: a later one is dropped,
- * because the origin knows best.
+ * A macro, so that compilers and analyzers see which value comes back. @code is evaluated first:
+ * it may be -errno.
  */
-int sx_fail(struct sx_error *err, int code, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+#define sx_fail(err, code, ...)                 \
+	({                                      \
+		int sx_code_ = (code);          \
+		sx_explain((err), __VA_ARGS__); \
+		sx_code_;                       \
+	})
 
 #endif

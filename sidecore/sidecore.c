@@ -12,7 +12,6 @@
 #include <unistd.h>
 #include <x86intrin.h>
 
-#include "ipc/mailbox.h"
 #include "ipc/rcu.h"
 #include "ipc/wire/types.h"
 
@@ -232,13 +231,18 @@ static void nothing(void *ctx)
 	(void)ctx;
 }
 
+void sx_sidecore_send(struct sx_sidecore *sc, struct sx_mail *mail, void (*fn)(void *), void *ctx)
+{
+	sx_mailbox_send(&sc->mailbox, mail, fn, ctx);
+	if (sc->config.wait.idle_ns)
+		sx_sidecore_kick(sc);
+}
+
 void sx_sidecore_call(struct sx_sidecore *sc, void (*fn)(void *), void *ctx)
 {
 	struct sx_mail mail;
 
-	sx_mailbox_send(&sc->mailbox, &mail, fn, ctx);
-	if (sc->config.wait.idle_ns)
-		sx_sidecore_kick(sc);
+	sx_sidecore_send(sc, &mail, fn, ctx);
 	sx_mail_wait(&mail);
 }
 

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "ipc/error.h"
+#include "ipc/mailbox.h"
 #include "ipc/wait.h"
 #include "sidecore/poller.h"
 
@@ -53,6 +54,8 @@ int sx_sidecore_move(struct sx_sidecore *to, struct sx_poller *p);
 
 /* Run @fn on the sidecore's thread, between two turns of its loop, and wait for it. */
 void sx_sidecore_call(struct sx_sidecore *sc, void (*fn)(void *), void *ctx);
+/* The same without waiting: sx_mail_wait() on @mail, which lives until then, says when. */
+void sx_sidecore_send(struct sx_sidecore *sc, struct sx_mail *mail, void (*fn)(void *), void *ctx);
 
 /* Bring its pollers' `polls` up to date. */
 void sx_sidecore_sync(struct sx_sidecore *sc);

@@ -107,25 +107,27 @@ static inline struct sx_cell *sx_producer_cell(const struct sx_producer *p, uint
 	return &p->ring->cell[n & p->mask];
 }
 
-/* Learn that @finished messages are done with. Never backwards: a reply is news before its credit.
+/*
+ * Learn that @finished messages are done with. What is no news is passed over: a reply tells of
+ * its message before `credit` does, which may then lie behind.
  */
 static inline void sx_producer_learn(struct sx_producer *p, uint32_t finished)
 {
-	if ((int32_t)(finished - p->finished) > 0)
+	if (finished - p->finished <= p->next - p->finished)
 		p->finished = finished;
 }
 
 /*
  * How many messages can be published now. Looks at the consumer's line only when the room known
- * of is less than @want.
+ * of is less than @want. A cell whose reply has come counts as room, read or not: whoever has
+ * more than one request on the way reads reply n before filling the cell of n + size.
  */
 static inline uint32_t sx_producer_room(struct sx_producer *p, uint32_t want)
 {
 	uint32_t size = p->mask + 1;
 
 	if (size - (p->next - p->finished) < want) {
-		/* Pairs with sx_consumer_credit(): its reads of the cells come before our writes.
-		 */
+		/* Pairs with sx_consumer_credit(): it has read the cells before we write them. */
 		sx_producer_learn(p, sx_load_acquire(&p->ring->credit));
 	}
 	return size - (p->next - p->finished);
@@ -186,6 +188,16 @@ static inline int sx_producer_drained(struct sx_producer *p)
 	return p->finished == p->next;
 }
 
+/*
+ * Is the consumer still there? Whoever waits for it looks now and then. Once this is not
+ * SX_RING_OPEN, sx_producer_drained() has the last word: what is not finished never will be.
+ */
+static inline enum sx_ring_state sx_producer_state(const struct sx_producer *p)
+{
+	/* Pairs with the release in sx_consumer_close(). */
+	return (enum sx_ring_state)sx_load_acquire(&p->ring->state);
+}
+
 /* ---- consumer ---- */
 
 struct sx_consumer {
@@ -229,7 +241,7 @@ static inline enum sx_peek sx_consumer_peek(const struct sx_consumer *c)
 	return SX_PEEK_GARBAGE;
 }
 
-/* Tell the producer how far we are. Called by the three functions below. */
+/* Tell the producer how far we are. Called by the functions below. */
 static inline void sx_consumer_credit(struct sx_consumer *c)
 {
 	c->credited = c->next;
@@ -245,24 +257,23 @@ static inline void sx_consumer_done(struct sx_consumer *c)
 		sx_consumer_credit(c);
 }
 
+/*
+ * Finish a request: the caller has written the reply's words into sx_consumer_cell(). The credit
+ * goes back as for a post: for a producer that waits for room and not for this reply, and so that
+ * `credit` never lies a lap behind, however long the ring does not run empty.
+ */
+static inline void sx_consumer_reply(struct sx_consumer *c)
+{
+	/* Pairs with the acquire in sx_producer_replied(). */
+	sx_store_release(&sx_consumer_cell(c)->turn, sx_turn_reply(c->next));
+	sx_consumer_done(c);
+}
+
 /* The ring ran empty: give back what is owed. Cheap when nothing is. */
 static inline void sx_consumer_idle(struct sx_consumer *c)
 {
 	if (c->credited != c->next)
 		sx_consumer_credit(c);
-}
-
-/* Finish a request: the caller has written the reply's words into sx_consumer_cell(). */
-static inline void sx_consumer_reply(struct sx_consumer *c)
-{
-	uint32_t n = c->next++;
-
-	/*
-	 * The reply itself is the credit, for a producer that looks at it; sx_consumer_idle()
-	 * says it again on the credit line for one that waits for room.
-	 */
-	/* Pairs with the acquire in sx_producer_replied(). */
-	sx_store_release(&c->ring->cell[n & c->mask].turn, sx_turn_reply(n));
 }
 
 /*
@@ -281,9 +292,14 @@ static inline void sx_consumer_disarm(struct sx_consumer *c)
 	sx_store_relaxed(&c->ring->asleep, 0u);
 }
 
-/* Close the ring; the producer finds out when it looks at `state`. */
+/*
+ * Close the ring: no message is taken any more. The producer finds out when it looks at `state`,
+ * and then reads in `credit` how many were finished.
+ */
 static inline void sx_consumer_close(struct sx_consumer *c, enum sx_ring_state why)
 {
+	sx_consumer_idle(c);
+	/* Pairs with the acquire in sx_producer_state(). */
 	sx_store_release(&c->ring->state, (uint32_t)why);
 }
 

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Where the programs lie that a benchmark runs: beside the command, built or installed. */
+#ifndef SX_BENCH_PATHS_H
+#define SX_BENCH_PATHS_H
+
+#include <stddef.h>
+
+#include "ipc/error.h"
+
+/* The running command itself. */
+int sx_path_self(char *path, size_t size, struct sx_error *err);
+
+/* A micro-guest: guests/NAME beside the command, or lib/splitx/guests/NAME of its prefix. */
+int sx_path_guest(const char *name, char *path, size_t size, struct sx_error *err);
+
+#endif

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "bench/rig.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* ---- the yield port: brings the vCPU back to the benchmark ---- */
+
+static int yield_read(void *dev, uint64_t offset, unsigned size, uint64_t *value)
+{
+	(void)dev;
+	(void)offset;
+	*value = sx_bus_all_ones(size);
+	return SX_EXIT_CONTINUE;
+}
+
+static int yield_write(void *dev, uint64_t offset, unsigned size, uint64_t value)
+{
+	(void)dev;
+	(void)offset;
+	(void)size;
+	(void)value;
+	return SX_EXIT_STOP;
+}
+
+static const struct sx_bus_ops yield_ops = {.read = yield_read, .write = yield_write};
+
+/* ---- construction ---- */
+
+static int plan(struct sx_rig *rig, const struct sx_rig_config *config, struct sx_error *err)
+{
+	struct sx_placement_request req = {
+		.guest_cores = config->guest_cores,
+		.sidecores = config->sidecores,
+		.n_guest = 1,
+		.n_side = config->sidecores ? 0 : 1,
+	};
+	int rc = sx_placement_plan(&req, &rig->place, err);
+
+	if (rc < 0)
+		return rc;
+	rig->guest_cpu = (int)sx_placement_guest_core(rig->place, 0);
+	rig->side_cpu = (int)sx_placement_sidecore(rig->place, 0);
+	if (rig->guest_cpu == rig->side_cpu)
+		return sx_fail(err, -ENOSPC, "the benchmark needs two cores");
+	return 0;
+}
+
+static int build(struct sx_rig *rig, const struct sx_rig_config *config, struct sx_error *err)
+{
+	struct sx_machine_config mc = {
+		.kvm = &rig->kvm,
+		.guest = config->guest,
+		.memory = config->memory,
+		.vcpus = 1,
+		.mode = SX_SPLIT,
+		.wait = SX_WAIT_POLL,
+		.sidecores = &rig->sidecore,
+		.sidecore_count = 1,
+	};
+	struct sx_sidecore_config sc = SX_SIDECORE_POLL(rig->side_cpu);
+	int rc;
+
+	rc = sx_sidecore_start(&rig->sidecore, &sc, err);
+	if (rc == 0)
+		rc = sx_placement_bind_thread(rig->place, (unsigned)rig->guest_cpu, err);
+	if (rc == 0)
+		rc = sx_vcpu_set_up_signal(err);
+	if (rc == 0)
+		rc = sx_machine_create(&rig->machine, &mc, err);
+	if (rc < 0)
+		return rc;
+	rig->yield = (struct sx_bus_range){
+		.name = "yield",
+		.space = SX_BUS_PIO,
+		.base = SX_PORT_YIELD,
+		.size = 4,
+		.ops = &yield_ops,
+	};
+	return sx_bus_add(&rig->machine.bus, &rig->yield, err);
+}
+
+/* Run the guest until it yields. */
+static int resume(struct sx_rig *rig, struct sx_error *err)
+{
+	int rc = sx_vcpu_run(&rig->machine.vcpu[0], err);
+
+	if (rc < 0)
+		return rc;
+	if (rc != SX_VCPU_SINK || rig->machine.debug_exit.ended)
+		return sx_fail(err, -EIO, "the benchmark's guest ended by itself (code %u)",
+			       rig->machine.debug_exit.code);
+	return 0;
+}
+
+static int map_page(struct sx_rig *rig, struct sx_error *err)
+{
+	const struct sx_boot_info *boot = &rig->machine.boot;
+	uint64_t size = boot->heap_end - boot->heap;
+
+	rig->page = sx_memmap_at(&rig->machine.vm.memory, boot->heap, size, SX_WRITE);
+	if (!rig->page)
+		return sx_fail(err, -ENOMEM, "the benchmark's guest has no room for samples");
+	rig->page_samples = (uint32_t)((size - sizeof(*rig->page)) / sizeof(uint64_t));
+	return 0;
+}
+
+int sx_rig_open(struct sx_rig *rig, const struct sx_rig_config *config, struct sx_error *err)
+{
+	int rc;
+
+	memset(rig, 0, sizeof(*rig));
+	rig->kvm.fd = -1;
+	rc = sx_kvm_open(&rig->kvm, err);
+	if (rc == 0)
+		rc = plan(rig, config, err);
+	if (rc == 0)
+		rc = build(rig, config, err);
+	if (rc == 0)
+		rc = map_page(rig, err);
+	if (rc == 0)
+		rc = sx_tsc_khz(rig->machine.boot.tsc_khz, &rig->tsc_khz, err);
+	if (rc == 0)
+		rc = resume(rig, err);
+	if (rc < 0)
+		sx_rig_close(rig);
+	return rc;
+}
+
+void sx_rig_close(struct sx_rig *rig)
+{
+	if (rig->machine.vm.kvm)
+		sx_machine_destroy(&rig->machine);
+	sx_sidecore_stop(rig->sidecore);
+	sx_placement_free(rig->place);
+	sx_kvm_close(&rig->kvm);
+	memset(rig, 0, sizeof(*rig));
+	rig->kvm.fd = -1;
+}
+
+/* ---- commands ---- */
+
+static int count_exits(struct sx_rig *rig, uint64_t *exits, struct sx_error *err)
+{
+	struct sx_stats *s = &rig->machine.vcpu[0].stats;
+	int rc = s->fd < 0 ? -ENOTSUP : sx_stats_read(s);
+
+	if (rc < 0)
+		return sx_fail(err, rc,
+			       "this host's KVM counts no exits (binary statistics); use a kernel "
+			       "from 5.14 on");
+	*exits = sx_stats_get(s, "exits");
+	return 0;
+}
+
+int sx_rig_run(struct sx_rig *rig, const struct sx_rig_command *c, struct sx_samples *s,
+	       struct sx_rig_outcome *sum, struct sx_error *err)
+{
+	struct sx_bench_page *page = rig->page;
+	uint64_t before, after;
+	int rc;
+
+	if (c->samples > rig->page_samples)
+		return sx_fail(err, -EINVAL, "the benchmark's guest has room for %u samples only",
+			       rig->page_samples);
+	page->op = c->op;
+	page->samples = c->samples;
+	page->warmup = c->warmup;
+	page->batch = c->batch;
+	page->messages = c->messages;
+	page->doorbell = c->doorbell;
+	page->done = 0;
+	rc = sx_machine_set_mode(&rig->machine, c->mode, err);
+	if (rc == 0)
+		rc = count_exits(rig, &before, err);
+	if (rc == 0)
+		rc = resume(rig, err);
+	if (rc == 0)
+		rc = count_exits(rig, &after, err);
+	if (rc < 0)
+		return rc;
+	if (page->done != (uint64_t)c->samples + c->warmup || page->failures)
+		return sx_fail(err, -EIO,
+			       "the benchmark's guest did %llu operations, %llu of them wrong",
+			       (unsigned long long)page->done, (unsigned long long)page->failures);
+	for (uint32_t i = 0; i < c->samples; i++)
+		sx_samples_add(s, page->sample[i]);
+	sum->exits += after - before - 1;
+	sum->ops += page->done;
+	return 0;
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * The rig of a benchmark: one machine with one vCPU that the calling thread runs itself, on the
+ * guest core, and one sidecore. The guest takes commands (bench/guests/bench_page.h), so trap and
+ * split mode alternate within one run, on the same VM, with the same code.
+ */
+#ifndef SX_BENCH_RIG_H
+#define SX_BENCH_RIG_H
+
+#include "bench/guests/bench_page.h"
+#include "bench/samples.h"
+#include "cli/machine.h"
+#include "guestcore/placement.h"
+
+struct sx_rig {
+	struct sx_kvm kvm;
+	struct sx_placement *place;
+	struct sx_sidecore *sidecore;
+	struct sx_machine machine;
+	struct sx_bus_range yield;
+	struct sx_bench_page *page; /* guest memory */
+	uint32_t page_samples;      /* that fit behind it */
+	int guest_cpu, side_cpu;
+	uint64_t tsc_khz;
+};
+
+struct sx_rig_config {
+	const char *guest; /* path of the micro-guest */
+	uint64_t memory;
+	const char *guest_cores, *sidecores; /* lists, or NULL */
+};
+
+/* Build it, bind the calling thread to the guest core, run the guest up to its first yield. */
+int sx_rig_open(struct sx_rig *rig, const struct sx_rig_config *config, struct sx_error *err);
+void sx_rig_close(struct sx_rig *rig);
+
+struct sx_rig_command {
+	enum sx_mode mode;
+	enum sx_bench_op op;
+	uint32_t samples;
+	uint32_t warmup;
+	uint32_t batch, messages; /* SX_BENCH_STREAM */
+	uint64_t doorbell;        /* SX_BENCH_DOORBELL */
+};
+
+struct sx_rig_outcome {
+	uint64_t exits; /* KVM's count for the operations, the yield taken off */
+	uint64_t ops;   /* operations done, warm-up included */
+};
+
+/* Have the guest carry @c out; its samples are added to @s, the outcome is added to *@sum. */
+int sx_rig_run(struct sx_rig *rig, const struct sx_rig_command *c, struct sx_samples *s,
+	       struct sx_rig_outcome *sum, struct sx_error *err);
+
+#endif

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * The main thread while a guest runs: its console, signals, and the watchdog over the sidecores.
+ */
+#ifndef SX_CLI_CONSOLE_H
+#define SX_CLI_CONSOLE_H
+
+#include "cli/machine.h"
+#include "cli/terminal.h"
+
+struct sx_console {
+	struct sx_machine *m;
+	struct sx_sidecore *const *sidecore;
+	unsigned sidecores;
+	struct sx_watchdog dog[SX_MACHINE_MAX_SIDECORES];
+	uint64_t watchdog_ns; /* 0: no watchdog */
+	struct sx_terminal terminal;
+	int signal_fd;
+	bool input; /* standard input is still open */
+};
+
+/*
+ * SIGINT and SIGTERM are taken by sx_console_serve() instead of ending the process. Call it
+ * before any thread is started, so that all inherit it.
+ */
+int sx_console_block_signals(struct sx_error *err);
+
+int sx_console_open(struct sx_console *c, struct sx_machine *m, struct sx_sidecore *const *sidecore,
+		    unsigned sidecores, uint64_t watchdog_ns, struct sx_error *err);
+
+/* Until @done_fd is readable (returns 0) or a signal asks to stop (returns its number). */
+int sx_console_serve(struct sx_console *c, int done_fd);
+
+/* Write what the guest still had to say, and give the terminal back. */
+void sx_console_close(struct sx_console *c);
+
+#endif

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * A machine: one micro-guest's VM and its devices, wired together for either mode.
+ *
+ * This is the place that knows both guestcore and sidecore. `splitx run`, the benchmarks and the
+ * integration tests all run their guests on it.
+ */
+#ifndef SX_CLI_MACHINE_H
+#define SX_CLI_MACHINE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "guestcore/microguest.h"
+#include "guestcore/vcpu.h"
+#include "ipc/byte_queue.h"
+#include "sidecore/debug_exit.h"
+#include "sidecore/exit_sink.h"
+#include "sidecore/sidecore.h"
+#include "sidecore/testdev.h"
+#include "sidecore/uart16550.h"
+
+/* Where the devices are, above all memory a micro-guest can have. */
+#define SX_MACHINE_TESTDEV_GPA 0xd0000000ull
+#define SX_MACHINE_TWIN_GPA    0xd0001000ull
+#define SX_MACHINE_KICK_GPA    0xd0002000ull
+
+#define SX_MACHINE_MAX_VCPUS     64
+#define SX_MACHINE_MAX_SIDECORES 16
+
+enum sx_mode {
+	SX_TRAP,
+	SX_SPLIT,
+};
+
+struct sx_machine_config {
+	const struct sx_kvm *kvm;
+	const char *guest; /* path of the program */
+	uint64_t memory;   /* bytes */
+	unsigned vcpus;
+	enum sx_mode mode;
+	struct sx_wait_policy wait; /* of the vCPUs' threads in split mode */
+	/* The devices' homes in split mode, dealt out round-robin. Not the machine's. */
+	struct sx_sidecore *const *sidecores;
+	unsigned sidecore_count;
+	bool sidecores_sleep; /* they have an idle time after which they do */
+	uint64_t argument;    /* struct sx_boot_info, argument */
+};
+
+/* One vCPU's ring on testdev and what serves it. */
+struct sx_machine_ring {
+	struct sx_ring_server server;
+	struct sx_testdev dev;
+	bool told; /* that it was refused has been reported */
+};
+
+struct sx_machine {
+	struct sx_machine_config config;
+	enum sx_mode mode; /* as it runs now */
+	struct sx_vm vm;
+	struct sx_region ram;
+	struct sx_region twin_page;
+	struct sx_vcpu *vcpu;
+	struct sx_boot_info boot;
+
+	struct sx_bus bus;
+	struct sx_trap_sink trap;
+	struct sx_split_sink split;
+	struct sx_exit_server *server; /* one for each sidecore */
+
+	struct sx_byte_queue console_out, console_in;
+	struct sx_uart uart;
+	struct sx_debug_exit debug_exit;
+	struct sx_irq irq, twin_irq;
+	int gsi, twin_gsi;
+	struct sx_testdev testdev;
+	struct sx_testdev_page twin;
+	struct sx_machine_ring *ring; /* one for each vCPU */
+	struct sx_bus_range testdev_range, twin_range, kick_range;
+};
+
+/*
+ * Build the machine and load the guest, ready to run in config->mode. On failure nothing is left.
+ * Not from an online RCU reader.
+ */
+int sx_machine_create(struct sx_machine *m, const struct sx_machine_config *config,
+		      struct sx_error *err);
+/* No vCPU runs. Takes the machine's pollers off their sidecores. */
+void sx_machine_destroy(struct sx_machine *m);
+
+/*
+ * Change the mode between two runs of the vCPUs: exits, rings and the twin are then served by the
+ * vCPUs' threads or by the sidecores. No vCPU may be in sx_vcpu_run().
+ */
+int sx_machine_set_mode(struct sx_machine *m, enum sx_mode mode, struct sx_error *err);
+
+/* ---- threads for the vCPUs ---- */
+
+struct sx_machine_run {
+	struct sx_machine *m;
+	struct sx_machine_thread {
+		struct sx_machine_run *run;
+		unsigned index;
+		int cpu;
+		int end; /* what sx_vcpu_run() said */
+		struct sx_error err;
+		pthread_t id;
+	} thread[SX_MACHINE_MAX_VCPUS];
+	unsigned started;
+	int rt_priority;
+	int done_fd; /* eventfd, readable once the first vCPU has come out for good */
+};
+
+/*
+ * Start a thread for each vCPU, vCPU i on CPU cpus[i] (-1: anywhere), with SCHED_FIFO of
+ * @rt_priority if not 0. When one comes out, done_fd becomes readable; then, or at any time
+ * before, call sx_machine_join().
+ */
+int sx_machine_start(struct sx_machine_run *run, struct sx_machine *m, const int *cpus,
+		     int rt_priority, struct sx_error *err);
+
+/*
+ * Stop all vCPUs and wait for their threads. Returns the end of the run: SX_VCPU_SINK when the
+ * guest ended itself, SX_VCPU_STOPPED when we did, or the first error, with its sentence.
+ */
+int sx_machine_join(struct sx_machine_run *run, struct sx_error *err);
+
+/*
+ * Sentences about what went wrong without ending the guest (a ring that was refused), each once.
+ * Any one thread; @report is called for each.
+ */
+void sx_machine_incidents(struct sx_machine *m, void (*report)(const char *text));
+
+#endif

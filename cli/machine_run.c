@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Threads for a machine's vCPUs: start, end, join. */
+#include "cli/machine.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+static void *vcpu_thread(void *arg)
+{
+	struct sx_machine_thread *t = arg;
+	const uint64_t one = 1;
+
+	t->end = sx_vcpu_run(&t->run->m->vcpu[t->index], &t->err);
+	/* An eventfd takes 2^64 - 2 of these. */
+	if (write(t->run->done_fd, &one, sizeof(one)) != sizeof(one))
+		t->end = -EIO;
+	return NULL;
+}
+
+static int start_thread(struct sx_machine_thread *t, int rt_priority, struct sx_error *err)
+{
+	struct sched_param param = {.sched_priority = rt_priority};
+	pthread_attr_t attr;
+	cpu_set_t set;
+	int rc;
+
+	pthread_attr_init(&attr);
+	if (t->cpu >= 0) {
+		CPU_ZERO(&set);
+		CPU_SET((unsigned)t->cpu, &set);
+		pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
+	}
+	if (rt_priority) {
+		pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED);
+		pthread_attr_setschedpolicy(&attr, SCHED_FIFO);
+		pthread_attr_setschedparam(&attr, &param);
+	}
+	rc = -pthread_create(&t->id, &attr, vcpu_thread, t);
+	pthread_attr_destroy(&attr);
+	if (rc < 0)
+		return sx_fail(err, rc, "cannot start the thread of vCPU %u on CPU %d: %s",
+			       t->index, t->cpu, strerror(-rc));
+	return 0;
+}
+
+int sx_machine_start(struct sx_machine_run *run, struct sx_machine *m, const int *cpus,
+		     int rt_priority, struct sx_error *err)
+{
+	int rc;
+
+	memset(run, 0, sizeof(*run));
+	run->m = m;
+	run->rt_priority = rt_priority;
+	run->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (run->done_fd < 0)
+		return sx_fail(err, -errno, "cannot create an eventfd: %s", strerror(errno));
+	for (unsigned i = 0; i < m->config.vcpus; i++) {
+		struct sx_machine_thread *t = &run->thread[i];
+
+		*t = (struct sx_machine_thread){.run = run, .index = i, .cpu = cpus[i]};
+		rc = start_thread(t, rt_priority, err);
+		if (rc < 0) {
+			sx_machine_join(run, NULL);
+			return rc;
+		}
+		run->started++;
+	}
+	return 0;
+}
+
+int sx_machine_join(struct sx_machine_run *run, struct sx_error *err)
+{
+	int end = SX_VCPU_STOPPED;
+
+	for (unsigned i = 0; i < run->started; i++)
+		sx_vcpu_stop(&run->m->vcpu[i], run->thread[i].id);
+	for (unsigned i = 0; i < run->started; i++)
+		pthread_join(run->thread[i].id, NULL);
+	for (unsigned i = 0; i < run->started; i++) {
+		const struct sx_machine_thread *t = &run->thread[i];
+
+		if (t->end < 0 && end >= 0)
+			end = sx_fail(err, t->end, "%s", t->err.text);
+		else if (t->end == SX_VCPU_SINK && end >= 0)
+			end = SX_VCPU_SINK;
+	}
+	close(run->done_fd);
+	run->started = 0;
+	return end;
+}

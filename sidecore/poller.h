@@ -26,7 +26,7 @@ struct sx_poller {
 	uint64_t polls;    /* times it was asked; brought up to date by sx_sidecore_sync() */
 	uint64_t hits;     /* times it had work */
 	uint64_t work;     /* items done */
-	uint64_t busy_tsc; /* TSC cycles of the turns' parts that ended with a hit */
+	uint64_t busy_tsc; /* TSC cycles of the turns' parts that ended with a hit; an estimate */
 
 	/* Where it runs; the sidecore's business. */
 	struct sx_sidecore *sidecore;

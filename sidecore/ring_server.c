@@ -14,25 +14,18 @@ static void refuse(struct sx_ring_server *s)
 	sx_consumer_close(&s->consumer, SX_RING_REFUSED);
 }
 
-static void write_reply(struct sx_cell *cell, const struct sx_cell *reply)
-{
-	sx_store_relaxed(&cell->arg, reply->arg);
-	for (int i = 0; i < SX_CELL_WORDS; i++)
-		sx_store_relaxed(&cell->w[i], reply->w[i]);
-}
-
 static void serve(struct sx_ring_server *s)
 {
 	struct sx_cell *cell = sx_consumer_cell(&s->consumer);
-	struct sx_cell msg, reply;
+	struct sx_cell msg;
 
+	/* Own the line while the handler works: a reply will be written to it. */
+	__builtin_prefetch(cell, 1);
 	sx_cell_snapshot(&msg, cell);
-	if (s->handler.handle(s->handler.ctx, &msg, &reply) == SX_RING_REPLIED) {
-		write_reply(cell, &reply);
+	if (s->handler.handle(s->handler.ctx, &msg, cell) == SX_RING_REPLIED)
 		sx_consumer_reply(&s->consumer);
-	} else {
+	else
 		sx_consumer_done(&s->consumer);
-	}
 }
 
 unsigned sx_ring_server_poll(void *server)

@@ -20,6 +20,10 @@ enum sx_ring_verdict {
 	SX_RING_REPLIED, /* @reply is filled */
 };
 
+/*
+ * @msg is a snapshot. @reply is the cell itself, in the guest's memory: the handler writes `arg`
+ * and w[] of its reply there, once, and never reads it; of a post it touches nothing.
+ */
 struct sx_ring_handler {
 	enum sx_ring_verdict (*handle)(void *ctx, const struct sx_cell *msg, struct sx_cell *reply);
 	void *ctx;

@@ -22,6 +22,13 @@
 
 #define NO_POLLER UINT32_MAX /* `current` between turns */
 
+/*
+ * A turn of an idle loop should cost little but its polls, and reading the TSC alone costs as much
+ * as some of those. So the RCU quiescent state, the mail and the timing of busy cycles come once in
+ * this many turns; a timed turn stands for all of them.
+ */
+#define TURNS_PER_HOUSEKEEPING 16
+
 /* Idle turns between two looks at the clock. */
 #define TURNS_PER_CLOCK 256
 
@@ -57,23 +64,20 @@ struct sx_sidecore {
 
 /* ---- the loop ---- */
 
-static void account(struct sx_sidecore *sc, unsigned i, unsigned items, uint64_t *stamp)
+static void add_busy(struct sx_sidecore *sc, unsigned i, uint64_t *stamp)
 {
-	struct sx_poller *p = sc->poller[i];
 	uint64_t now = __rdtsc();
-	uint64_t cycles = now - *stamp;
+	uint64_t cycles = (now - *stamp) * TURNS_PER_HOUSEKEEPING;
 
-	p->hits++;
-	p->work += items;
-	p->busy_tsc += cycles;
+	sc->poller[i]->busy_tsc += cycles;
 	sx_store_relaxed(&sc->busy_tsc, sc->busy_tsc + cycles);
 	*stamp = now;
 }
 
 /* One look at each poller; returns the items done. */
-static unsigned turn(struct sx_sidecore *sc)
+static inline __attribute__((always_inline)) unsigned turn(struct sx_sidecore *sc, bool timed)
 {
-	uint64_t stamp = __rdtsc();
+	uint64_t stamp = timed ? __rdtsc() : 0;
 	unsigned total = 0;
 
 	for (unsigned i = 0; i < sc->count; i++) {
@@ -81,10 +85,13 @@ static unsigned turn(struct sx_sidecore *sc)
 
 		sx_store_relaxed(&sc->current, i);
 		items = sc->slot[i].poll(sc->slot[i].ctx);
-		if (__builtin_expect(items != 0, 0)) {
-			account(sc, i, items, &stamp);
-			total += items;
-		}
+		if (__builtin_expect(items == 0, 1))
+			continue;
+		sc->poller[i]->hits++;
+		sc->poller[i]->work += items;
+		total += items;
+		if (timed)
+			add_busy(sc, i, &stamp);
 	}
 	sx_store_relaxed(&sc->current, NO_POLLER);
 	sx_store_relaxed(&sc->turns, sc->turns + 1);
@@ -139,8 +146,15 @@ static void idle(struct sx_sidecore *sc)
 static void drain(struct sx_sidecore *sc)
 {
 	for (unsigned i = 0; i < DRAIN_TURNS; i++)
-		if (!turn(sc))
+		if (!turn(sc, false))
 			break;
+}
+
+static void housekeeping(struct sx_sidecore *sc)
+{
+	rcu_quiescent_state();
+	if (sx_mailbox_pending(&sc->mailbox))
+		sx_mailbox_run(&sc->mailbox);
 }
 
 static void *loop(void *arg)
@@ -150,13 +164,14 @@ static void *loop(void *arg)
 	sx_rcu_register();
 	sc->start_tsc = __rdtsc();
 	while (!sc->stopping) {
-		if (turn(sc))
+		bool due = sc->turns % TURNS_PER_HOUSEKEEPING == 0;
+
+		if (due ? turn(sc, true) : turn(sc, false))
 			sc->idle_since_ns = 0;
 		else
 			idle(sc);
-		rcu_quiescent_state();
-		if (__builtin_expect(sx_mailbox_pending(&sc->mailbox), 0))
-			sx_mailbox_run(&sc->mailbox);
+		if (due)
+			housekeeping(sc);
 	}
 	drain(sc);
 	sx_rcu_unregister();

@@ -2,9 +2,9 @@
 /*
  * A sidecore: one thread, one core, one loop over its pollers.
  *
- * The end of each turn of the loop is the thread's RCU quiescent state. Pollers are added,
- * removed and moved while it runs, by mail that the loop reads between turns, so a poller is
- * never in two loops and its state goes along whole.
+ * Between turns of the loop, every few of them, the thread is in an RCU quiescent state and reads
+ * its mail. Pollers are added, removed and moved while it runs by such mail, so a poller is never
+ * in two loops and its state goes along whole.
  */
 #ifndef SX_SIDECORE_SIDECORE_H
 #define SX_SIDECORE_SIDECORE_H

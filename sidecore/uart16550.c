@@ -284,7 +284,10 @@ static uint8_t identify(struct sx_uart *u)
 
 static void enable_interrupts(struct sx_uart *u, uint8_t value)
 {
-	/* An empty transmitter interrupts as soon as it may (8.10). */
+	/*
+	 * An empty transmitter interrupts as soon as it may. Linux's 8250 driver takes a port that
+	 * does not for a broken one.
+	 */
 	if ((value & ~u->ier & IER_THRE) && can_send(u))
 		u->thre_interrupt = true;
 	u->ier = value & IER_MASK;

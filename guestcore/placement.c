@@ -151,10 +151,11 @@ static bool is_better(const struct sx_placement *p, unsigned g, unsigned a, unsi
 	return load[a] < load[b];
 }
 
-/* To each guest core the best sidecore that does not have its share of guest cores yet. */
+/* To each guest core the best sidecore that has room; none serves more than one above another. */
 int sx_place_pair(struct sx_placement *p)
 {
-	unsigned share = p->n_side ? (p->n_guest + p->n_side - 1) / p->n_side : 0;
+	unsigned share = p->n_side ? p->n_guest / p->n_side : 0;
+	unsigned over = p->n_side ? p->n_guest % p->n_side : 0; /* how many may serve one more */
 	unsigned *load = calloc(p->n_side + 1, sizeof(*load));
 
 	if (!load)
@@ -163,13 +164,14 @@ int sx_place_pair(struct sx_placement *p)
 		unsigned best = SX_NO_SIDECORE;
 
 		for (unsigned s = 0; s < p->n_side; s++) {
-			if (load[s] < share &&
-			    (best == SX_NO_SIDECORE || is_better(p, g, s, best, load)))
+			bool room = load[s] < share + !!over;
+
+			if (room && (best == SX_NO_SIDECORE || is_better(p, g, s, best, load)))
 				best = s;
 		}
 		p->side_of[g] = best;
-		if (best != SX_NO_SIDECORE)
-			load[best]++;
+		if (best != SX_NO_SIDECORE && load[best]++ == share)
+			over--;
 	}
 	free(load);
 	return 0;

@@ -276,7 +276,7 @@ static int too_few(const struct chooser *c, unsigned n_side, unsigned free, unsi
 	bool smt_helps;
 
 	threads.siblings = true;
-	smt_helps = !allow_smt && count(&threads, &c->pool).free >= n_side + for_guests;
+	smt_helps = !allow_smt && count(&threads, &c->pool).free >= (uint64_t)n_side + for_guests;
 	if (!n_side)
 		return sx_fail(err, -ENOSPC,
 			       "no CPU is left for a guest core; name fewer --sidecores or let the "
@@ -298,8 +298,11 @@ int sx_place_choose(struct sx_placement *p, unsigned n_guest, unsigned n_side, b
 
 	if (!n_guest && !n_side)
 		return 0;
-	free = settle(&c, n_guest + n_side, allow_smt);
-	if (free < n_side + for_guests)
+	if (n_guest > p->n_cpus)
+		n_guest = p->n_cpus;
+	/* With more sidecores than CPUs only the count for the sentence matters. */
+	free = settle(&c, n_guest + (n_side < p->n_cpus ? n_side : p->n_cpus), allow_smt);
+	if (free < for_guests || n_side > free - for_guests)
 		return too_few(&c, n_side, free, for_guests, allow_smt, err);
 	if (n_guest > free - n_side)
 		n_guest = free - n_side;

@@ -60,24 +60,27 @@ static bool is_xml_name(const char *name)
 	return len > 4 && !strcmp(name + len - 4, ".xml");
 }
 
-static int use_description(struct sx_placement *p, const char *description, struct sx_error *err)
+static int bad_description(const char *description, struct sx_error *err)
 {
-	bool xml = is_xml_name(description);
-	int rc = xml ? hwloc_topology_set_xml(p->topology, description)
-		     : hwloc_topology_set_synthetic(p->topology, description);
+	struct sx_place_shown shown;
 
-	p->know_sizes = xml;
-	if (rc < 0 && xml)
+	sx_place_shown(description, &shown);
+	if (is_xml_name(description))
 		return sx_fail(err, -EINVAL,
-			       "topology file '%.200s' cannot be read as hwloc XML; make it with "
+			       "topology file '%s' cannot be read as hwloc XML; make it with "
 			       "'lstopo FILE.xml' on the machine to plan for",
-			       description);
-	if (rc < 0)
-		return sx_fail(err, -EINVAL,
-			       "topology '%.200s' is no hwloc synthetic description; write one "
-			       "such as 'pack:2 numa:1 l3:1 core:8 pu:2', or name an .xml file",
-			       description);
-	return 0;
+			       shown.text);
+	return sx_fail(err, -EINVAL,
+		       "topology '%s' is no hwloc synthetic description; write one such as "
+		       "'pack:2 numa:1 l3:1 core:8 pu:2', or name an .xml file",
+		       shown.text);
+}
+
+static int use_description(struct sx_placement *p, const char *description)
+{
+	p->know_sizes = is_xml_name(description);
+	return p->know_sizes ? hwloc_topology_set_xml(p->topology, description)
+			     : hwloc_topology_set_synthetic(p->topology, description);
 }
 
 /* hwloc can be kept from its plugins by the environment only. An empty path means none. */
@@ -109,20 +112,13 @@ static int load_topology(struct sx_placement *p, const char *description, struct
 	if (rc < 0)
 		return sx_fail(err, rc, "hwloc refuses its filters: %s; use hwloc 2.1 or newer",
 			       strerror(-rc));
-	if (description) {
-		rc = use_description(p, description, err);
-		if (rc < 0)
-			return rc;
-	}
+	if (description && use_description(p, description) < 0)
+		return bad_description(description, err);
 	if (hwloc_topology_load(p->topology) < 0)
-		return description
-			       ? sx_fail(err, -EINVAL,
-					 "hwloc cannot load topology '%.200s'; check that it has "
-					 "at least one CPU",
-					 description)
-			       : sx_fail(err, -EIO,
-					 "hwloc cannot read this machine's topology; check that "
-					 "/sys and /proc are mounted");
+		return description ? bad_description(description, err)
+				   : sx_fail(err, -EIO,
+					     "hwloc cannot read this machine's topology; check "
+					     "that /sys and /proc are mounted");
 	/* HWLOC_XMLFILE and the like in the environment also make it another machine. */
 	p->this_machine = !description && hwloc_topology_is_thissystem(p->topology);
 	return 0;
@@ -181,6 +177,18 @@ static int find_cpus(struct sx_placement *p, struct sx_error *err)
 
 /* --- what the kernel says of them -------------------------------------------------------- */
 
+static int parse_set(const char *what, const char *text, hwloc_bitmap_t set, struct sx_error *err)
+{
+	struct sx_place_list list;
+	int rc = sx_place_parse(what, text, &list, err);
+
+	hwloc_bitmap_zero(set);
+	for (unsigned i = 0; i < list.n && !rc; i++)
+		rc = hwloc_bitmap_set(set, list.cpu[i]) < 0 ? -ENOMEM : 0;
+	free(list.cpu);
+	return rc;
+}
+
 /*
  * Read a CPU list of the kernel (Documentation/admin-guide/cputopology.rst). A kernel without the
  * feature has no such file, and one with the feature unused writes an empty line or "(null)":
@@ -207,9 +215,10 @@ static int read_set(const char *dir, const char *name, hwloc_bitmap_t set)
 	}
 	close(fd);
 	text[len] = '\0';
-	if (text[0] >= '0' && text[0] <= '9' && hwloc_bitmap_list_sscanf(set, text) < 0)
-		return -EIO;
-	return 0;
+	text[strcspn(text, "\n")] = '\0';
+	if (text[0] < '0' || text[0] > '9')
+		return 0;
+	return parse_set(path, text, set, NULL) < 0 ? -EIO : 0;
 }
 
 /*
@@ -236,20 +245,6 @@ static int own_mask(struct sx_placement *p, hwloc_const_bitmap_t isolated, hwloc
 	return rc;
 }
 
-static int given_mask(const char *allowed, hwloc_bitmap_t mask, struct sx_error *err)
-{
-	struct sx_place_list list;
-	int rc = sx_place_parse("the list of allowed CPUs", allowed, &list, err);
-
-	if (rc < 0)
-		return rc;
-	hwloc_bitmap_zero(mask);
-	for (unsigned i = 0; i < list.n && !rc; i++)
-		rc = hwloc_bitmap_set(mask, list.cpu[i]) < 0 ? -ENOMEM : 0;
-	free(list.cpu);
-	return rc;
-}
-
 struct kernel_sets {
 	hwloc_bitmap_t isolated, tickless, online, allowed;
 };
@@ -273,7 +268,7 @@ static int read_kernel_sets(struct sx_placement *p, const struct sx_placement_re
 	if (hwloc_bitmap_andnot(p->offline, p->offline, k->online) < 0)
 		return -ENOMEM;
 	if (req->allowed)
-		return given_mask(req->allowed, k->allowed, err);
+		return parse_set("the list of allowed CPUs", req->allowed, k->allowed, err);
 	if (p->this_machine)
 		return own_mask(p, k->isolated, k->allowed);
 	return hwloc_bitmap_copy(k->allowed, hwloc_topology_get_topology_cpuset(p->topology)) < 0

@@ -61,6 +61,13 @@ struct sx_place_list {
 /* Parse @text given with option @option. The caller frees list->cpu. */
 int sx_place_parse(const char *option, const char *text, struct sx_place_list *list,
 		   struct sx_error *err);
+/* What a user or a file wrote, shortened and in printable ASCII, to be quoted in a sentence. */
+struct sx_place_shown {
+	char text[128];
+};
+const char *sx_place_shown(const char *text, struct sx_place_shown *shown);
+void sx_place_make_printable(char *text);
+
 /* Write @set as "0,2-5", shortened with "..." to fit; returns @buf. */
 const char *sx_place_format(hwloc_const_bitmap_t set, char *buf, size_t size);
 

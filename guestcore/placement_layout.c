@@ -275,20 +275,33 @@ void sx_box_tree_free(struct sx_box_tree *tree)
 
 /* --- the words beside both pictures ------------------------------------------------------ */
 
-static const char *plural(int n)
+static const char *plural(unsigned n)
 {
 	return n == 1 ? "" : "s";
 }
 
 void sx_place_describe(const struct sx_placement *p, char *buf, size_t size)
 {
-	int packages = hwloc_get_nbobjs_by_type(p->topology, HWLOC_OBJ_PACKAGE);
-	int nodes = hwloc_get_nbobjs_by_type(p->topology, HWLOC_OBJ_NUMANODE);
-	int cores = hwloc_get_nbobjs_by_type(p->topology, HWLOC_OBJ_CORE);
+	static const struct {
+		hwloc_obj_type_t type;
+		const char *name;
+	} what[] = {
+		{HWLOC_OBJ_PACKAGE, "package"},
+		{HWLOC_OBJ_NUMANODE, "NUMA node"},
+		{HWLOC_OBJ_CORE, "core"},
+		{HWLOC_OBJ_PU, "CPU"},
+	};
+	size_t used = 0;
 
-	snprintf(buf, size, "%d package%s, %d NUMA node%s, %d core%s, %u CPU%s", packages,
-		 plural(packages), nodes, plural(nodes), cores, plural(cores), p->n_cpus,
-		 plural((int)p->n_cpus));
+	buf[0] = '\0';
+	for (unsigned i = 0; i < sizeof(what) / sizeof(what[0]) && used < size; i++) {
+		int n = hwloc_get_nbobjs_by_type(p->topology, what[i].type);
+
+		if (n > 0) /* not every topology knows packages and cores */
+			used += (size_t)snprintf(buf + used, size - used, "%s%d %s%s",
+						 used ? ", " : "", n, what[i].name,
+						 plural((unsigned)n));
+	}
 }
 
 void sx_place_model(const struct sx_placement *p, char *buf, size_t size)
@@ -297,11 +310,7 @@ void sx_place_model(const struct sx_placement *p, char *buf, size_t size)
 	const char *name = package ? hwloc_obj_get_info_by_name(package, "CPUModel") : NULL;
 
 	snprintf(buf, size, "%s", name ? name : "");
-	for (; *buf; buf++) {
-		/* A topology file may say anything. */
-		if (*buf < ' ' || *buf > '~')
-			*buf = '?';
-	}
+	sx_place_make_printable(buf); /* a topology file may say anything */
 }
 
 /* Write the ascending runs of @number as "4-6,2"; a list that does not fit ends early. */
@@ -360,7 +369,7 @@ int sx_place_line(const struct sx_placement *p, unsigned line, char *buf, size_t
 		number[n] = g;
 		cpu[n++] = sx_placement_guest_core(p, g);
 	}
-	s = plural((int)n);
+	s = plural(n);
 	list_text(number, n, cores, sizeof(cores));
 	list_text(cpu, n, cpus, sizeof(cpus));
 	free(number);

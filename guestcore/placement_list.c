@@ -12,14 +12,43 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_TEXT 4096 /* characters in a list or mask */
+#define MAX_TEXT 8192 /* characters in a list or mask */
 
-static int bad_syntax(const char *option, const char *text, struct sx_error *err)
+const char *sx_place_shown(const char *text, struct sx_place_shown *shown)
 {
-	return sx_fail(err, -EINVAL,
-		       "%s '%.80s' is no CPU list; write numbers and ranges such as 0,2-5, or a "
+	size_t i;
+
+	for (i = 0; text[i] && i + 1 < sizeof(shown->text); i++)
+		shown->text[i] = text[i];
+	if (text[i])
+		memcpy(&shown->text[i - 3], "...", 3);
+	shown->text[i] = '\0';
+	sx_place_make_printable(shown->text);
+	return shown->text;
+}
+
+void sx_place_make_printable(char *text)
+{
+	for (; *text; text++) {
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+	}
+}
+
+struct reader {
+	const char *option, *text;
+	struct sx_place_shown shown; /* the text, for sentences */
+	hwloc_bitmap_t seen;
+	struct sx_place_list *list; /* room for every CPU there can be */
+	struct sx_error *err;
+};
+
+static int bad_syntax(const struct reader *r)
+{
+	return sx_fail(r->err, -EINVAL,
+		       "%s '%s' is no CPU list; write numbers and ranges such as 0,2-5, or a "
 		       "mask such as 0x3c",
-		       option, text);
+		       r->option, r->shown.text);
 }
 
 /* Read decimal digits; a number too large to be a CPU stops at SX_PLACE_MAX_CPU + 1. */
@@ -38,18 +67,11 @@ static int read_number(const char **at, unsigned *value)
 	return 0;
 }
 
-struct reader {
-	const char *option, *text;
-	hwloc_bitmap_t seen;
-	struct sx_place_list *list; /* room for every CPU there can be */
-	struct sx_error *err;
-};
-
 static int add(struct reader *r, unsigned cpu)
 {
 	if (hwloc_bitmap_isset(r->seen, cpu))
-		return sx_fail(r->err, -EINVAL, "%s '%.80s' names CPU %u twice; name it once",
-			       r->option, r->text, cpu);
+		return sx_fail(r->err, -EINVAL, "%s '%s' names CPU %u twice; name it once",
+			       r->option, r->shown.text, cpu);
 	if (hwloc_bitmap_set(r->seen, cpu) < 0)
 		return sx_fail(r->err, -ENOMEM, "no memory for the CPU list of %s", r->option);
 	r->list->cpu[r->list->n++] = cpu;
@@ -62,13 +84,13 @@ static int add_range(struct reader *r, unsigned first, unsigned last)
 
 	if (last < first)
 		return sx_fail(r->err, -EINVAL,
-			       "%s '%.80s' has a range that runs backwards; write %u-%u", r->option,
-			       r->text, last, first);
+			       "%s '%s' has a range that runs backwards; write %u-%u", r->option,
+			       r->shown.text, last, first);
 	if (last > SX_PLACE_MAX_CPU)
 		return sx_fail(r->err, -ENODEV,
-			       "%s '%.80s' names a CPU above %u, which no machine has; name CPUs "
+			       "%s '%s' names a CPU above %u, which no machine has; name CPUs "
 			       "that exist",
-			       r->option, r->text, SX_PLACE_MAX_CPU);
+			       r->option, r->shown.text, SX_PLACE_MAX_CPU);
 	for (unsigned cpu = first; cpu <= last; cpu++) {
 		rc = add(r, cpu);
 		if (rc < 0)
@@ -86,15 +108,15 @@ static int read_list(struct reader *r)
 
 	for (;;) {
 		if (read_number(&at, &first) < 0)
-			return bad_syntax(r->option, r->text, r->err);
+			return bad_syntax(r);
 		last = first;
 		if (*at == '-') {
 			at++;
 			if (read_number(&at, &last) < 0)
-				return bad_syntax(r->option, r->text, r->err);
+				return bad_syntax(r);
 		}
 		if (*at && *at != ',')
-			return bad_syntax(r->option, r->text, r->err);
+			return bad_syntax(r);
 		rc = add_range(r, first, last);
 		if (rc < 0 || !*at)
 			return rc;
@@ -129,17 +151,17 @@ static int read_mask(struct reader *r)
 	int rc;
 
 	if (!mask_is_well_formed(r->text))
-		return bad_syntax(r->option, r->text, r->err);
+		return bad_syntax(r);
 	set = hwloc_bitmap_alloc();
 	if (!set)
 		return sx_fail(r->err, -ENOMEM, "no memory for the CPU mask of %s", r->option);
 	rc = strchr(r->text, ',') ? hwloc_bitmap_sscanf(set, r->text)
 				  : hwloc_bitmap_taskset_sscanf(set, r->text);
 	if (rc < 0)
-		rc = bad_syntax(r->option, r->text, r->err);
+		rc = bad_syntax(r);
 	else if (hwloc_bitmap_iszero(set))
-		rc = sx_fail(r->err, -EINVAL, "%s '%.80s' has no bit set; name at least one CPU",
-			     r->option, r->text);
+		rc = sx_fail(r->err, -EINVAL, "%s '%s' has no bit set; name at least one CPU",
+			     r->option, r->shown.text);
 	for (int cpu = hwloc_bitmap_first(set); !rc && cpu >= 0; cpu = hwloc_bitmap_next(set, cpu))
 		rc = add(r, (unsigned)cpu);
 	hwloc_bitmap_free(set);
@@ -152,14 +174,15 @@ int sx_place_parse(const char *option, const char *text, struct sx_place_list *l
 	struct reader r = {.option = option, .text = text, .list = list, .err = err};
 	int rc;
 
+	*list = (struct sx_place_list){0};
+	sx_place_shown(text, &r.shown);
 	if (!*text)
 		return sx_fail(err, -EINVAL,
 			       "%s is empty; name CPUs such as 1-3, or leave it out to have them "
 			       "chosen",
 			       option);
 	if (strlen(text) > MAX_TEXT)
-		return bad_syntax(option, text, err);
-	list->n = 0;
+		return bad_syntax(&r);
 	list->cpu = malloc((SX_PLACE_MAX_CPU + 1) * sizeof(*list->cpu));
 	r.seen = hwloc_bitmap_alloc();
 	if (!list->cpu || !r.seen)

@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <langinfo.h>
 #include <locale.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -42,7 +43,7 @@ static const char usage_text[] =
 	"the affinity mask of the command are chosen (see taskset(1)), and isolated ones.\n"
 	"\n"
 	"Exit status: 0 there is a plan; 64 wrong usage; 69 no such plan is possible here;\n"
-	"73 the SVG file cannot be written.\n"
+	"73 the SVG file cannot be written; 74 nor can standard output.\n"
 	"\n"
 	"  splitx topo --vcpus 4\n"
 	"  splitx topo --guest-cores 2-5 --sidecores 1 --svg plan.svg\n"
@@ -54,9 +55,17 @@ struct options {
 	bool help;
 };
 
-static int complain(const char *sentence)
+static int complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+static int complain(const char *fmt, ...)
 {
-	fprintf(stderr, "splitx topo: %s\n", sentence);
+	va_list ap;
+
+	fputs("splitx topo: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
 	return EX_USAGE;
 }
 
@@ -68,11 +77,9 @@ static int parse_count(const char *option, const char *text, unsigned least, uns
 
 	errno = 0;
 	n = strtoul(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || errno || n < least || n > most) {
-		fprintf(stderr, "splitx topo: %s '%.40s' is no number from %u to %u; give one\n",
-			option, text, least, most);
-		return EX_USAGE;
-	}
+	if (*text < '0' || *text > '9' || *end || errno || n < least || n > most)
+		return complain("%s '%.40s' is no number from %u to %u; give one", option, text,
+				least, most);
 	*value = (unsigned)n;
 	return EX_OK;
 }
@@ -121,9 +128,23 @@ static int take_option(int opt, struct options *o, bool *counted)
 	case 'h':
 		o->help = true;
 		return EX_OK;
-	default: /* getopt_long() has said what is wrong */
-		return complain("run 'splitx topo --help' for the options");
+	default:
+		return EX_USAGE;
 	}
+}
+
+/* What getopt_long() did not like: ':' that a value is missing, '?' the option itself. */
+static int refuse_option(int why, char **argv)
+{
+	const char *word = argv[optind - 1];
+
+	if (why == ':')
+		return complain("%.80s needs a value; run 'splitx topo --help'", word);
+	if (optopt >= OPT_SMT || optopt == 'h')
+		return complain("%.80s takes no value; run 'splitx topo --help'", word);
+	if (optopt) /* a letter may stand in the midst of others */
+		return complain("'-%c' is no option; run 'splitx topo --help'", optopt);
+	return complain("'%.80s' is no option; run 'splitx topo --help'", word);
 }
 
 static int parse_options(int argc, char **argv, struct options *o)
@@ -132,17 +153,16 @@ static int parse_options(int argc, char **argv, struct options *o)
 	int opt;
 
 	optind = 0; /* start over: the caller may have used getopt for itself */
-	while ((opt = getopt_long(argc, argv, "g:s:n:c:h", long_options, NULL)) != -1) {
-		int status = take_option(opt, o, &counted);
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, ":g:s:n:c:h", long_options, NULL)) != -1) {
+		int status = opt == ':' || opt == '?' ? refuse_option(opt, argv)
+						      : take_option(opt, o, &counted);
 
 		if (status || o->help)
 			return status;
 	}
-	if (optind < argc) {
-		fprintf(stderr, "splitx topo: '%.80s' is no option; run 'splitx topo --help'\n",
-			argv[optind]);
-		return EX_USAGE;
-	}
+	if (optind < argc)
+		return complain("'%.80s' is no option; run 'splitx topo --help'", argv[optind]);
 	if (counted && o->req.sidecores)
 		return complain("--sidecore-count and --sidecores exclude each other; "
 				"leave one out");

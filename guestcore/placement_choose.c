@@ -101,13 +101,11 @@ static struct tally count(const struct chooser *c, const struct domain *d)
 	return n;
 }
 
-static bool seen_before(const struct sx_placement *p, const struct domain *d)
+/* The domain of CPU @i, unless it is the previous CPU's too: those of a domain are neighbours. */
+static bool next_domain(const struct chooser *c, enum level level, unsigned i, struct domain *d)
 {
-	for (const struct sx_place_cpu *cpu = p->cpu; cpu < d->with; cpu++) {
-		if (in_domain(d, cpu))
-			return true;
-	}
-	return false;
+	*d = (struct domain){level, &c->p->cpu[i]};
+	return i == 0 || !in_domain(d, &c->p->cpu[i - 1]);
 }
 
 /*
@@ -121,11 +119,11 @@ static struct domain smallest_with(const struct chooser *c, unsigned need)
 
 	for (enum level level = IN_CACHE; level < c->pool.level && best_score < 0; level++) {
 		for (unsigned i = 0; i < c->p->n_cpus; i++) {
-			struct domain d = {level, &c->p->cpu[i]};
+			struct domain d;
 			struct tally n;
 			int score;
 
-			if (seen_before(c->p, &d))
+			if (!next_domain(c, level, i, &d))
 				continue;
 			n = count(c, &d);
 			score = 2 * (n.isolated >= need) + (n.not_zero >= need);
@@ -133,6 +131,28 @@ static struct domain smallest_with(const struct chooser *c, unsigned need)
 				best = d;
 				best_score = score;
 			}
+		}
+	}
+	return best;
+}
+
+/* The part of @d, one level down, that has the most free CPUs, preferably besides CPU 0. */
+static struct domain roomiest_of(const struct chooser *c, const struct domain *d)
+{
+	enum level level = d->level > IN_NODE ? IN_NODE : IN_CACHE;
+	struct domain best = *d;
+	unsigned most = 0;
+
+	for (unsigned i = 0; i < c->p->n_cpus; i++) {
+		struct domain part;
+		struct tally n;
+
+		if (!in_domain(d, &c->p->cpu[i]) || !next_domain(c, level, i, &part))
+			continue;
+		n = count(c, &part);
+		if (n.free + n.not_zero > most) {
+			best = part;
+			most = n.free + n.not_zero;
 		}
 	}
 	return best;
@@ -194,16 +214,21 @@ static unsigned share_start(unsigned i, unsigned n_side, unsigned n_guest)
 
 /*
  * Guest cores and the sidecore that serves them. In one cache the sidecore comes last, and so gets
- * CPU 0 when somebody must; over several it comes second, to be where most of its guests will be.
+ * CPU 0 when somebody must. Over several it comes second, where there is the most room, to be
+ * where most of its guest cores will be.
  */
 static void take_group(struct chooser *c, const struct domain *d, unsigned guests, bool sidecore)
 {
 	const struct sx_placement *p = c->p;
-	unsigned first = p->n_guest;
-	unsigned before = d->level == IN_CACHE || guests < 1 ? guests : 1;
+	unsigned first = p->n_guest, before = guests;
+	struct domain start = *d;
 
+	if (d->level != IN_CACHE && guests) {
+		before = 1;
+		start = roomiest_of(c, d);
+	}
 	for (unsigned i = 0; i < before; i++)
-		take(c, d, SX_ROLE_GUEST, &(struct partners){&p->guest[first + i - !!i], !!i});
+		take(c, &start, SX_ROLE_GUEST, &(struct partners){&p->guest[first + i - !!i], !!i});
 	if (sidecore)
 		take(c, d, SX_ROLE_SIDECORE, &(struct partners){&p->guest[first], before});
 	for (unsigned i = before; i < guests; i++)

@@ -78,9 +78,8 @@ static int bad_description(const char *description, struct sx_error *err)
 
 static int use_description(struct sx_placement *p, const char *description)
 {
-	p->know_sizes = is_xml_name(description);
-	return p->know_sizes ? hwloc_topology_set_xml(p->topology, description)
-			     : hwloc_topology_set_synthetic(p->topology, description);
+	return is_xml_name(description) ? hwloc_topology_set_xml(p->topology, description)
+					: hwloc_topology_set_synthetic(p->topology, description);
 }
 
 /* hwloc can be kept from its plugins by the environment only. An empty path means none. */
@@ -107,7 +106,6 @@ static int load_topology(struct sx_placement *p, const char *description, struct
 		return sx_fail(err, rc, "hwloc does not start: %s; reinstall libhwloc",
 			       strerror(-rc));
 	}
-	p->know_sizes = true;
 	rc = keep_only_what_matters(p->topology);
 	if (rc < 0)
 		return sx_fail(err, rc, "hwloc refuses its filters: %s; use hwloc 2.1 or newer",
@@ -121,6 +119,7 @@ static int load_topology(struct sx_placement *p, const char *description, struct
 					     "that /sys and /proc are mounted");
 	/* HWLOC_XMLFILE and the like in the environment also make it another machine. */
 	p->this_machine = !description && hwloc_topology_is_thissystem(p->topology);
+	p->know_sizes = p->this_machine || (description && is_xml_name(description));
 	return 0;
 }
 

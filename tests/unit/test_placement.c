@@ -286,6 +286,10 @@ static void one_node_is_better_than_two(void **state)
 	/* Too many for one node: the sidecore is where most of its guests are. */
 	want_choice(REQ(.n_guest = 4, .n_side = 1, .allowed = "1-6", .topology = TWO_NODES),
 		    "1,3,4,5|2");
+	want_choice(REQ(.n_guest = 5, .n_side = 1, .allowed = "2-7", .topology = TWO_NODES),
+		    "4,6,7,2,3|5");
+	want_choice(REQ(.n_guest = 2, .n_side = 1, .topology = "pack:2 numa:1 core:2 pu:2"),
+		    "4,2|6");
 }
 
 static void each_sidecore_is_near_its_own_guests(void **state)

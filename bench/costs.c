@@ -102,8 +102,9 @@ static int start(const struct sx_rig *rig, const char *name, int *err_fd, pid_t 
 		 struct sx_error *err)
 {
 	char self[4096], guest[4096], cores[16], side[16];
-	char *argv[] = {self,  "run", "--stats=json", "--guest-cores", cores, "--sidecores", side,
-			guest, NULL};
+	const char *argv[] = {self,  "run",         "--stats=json", "--guest-cores",
+			      cores, "--sidecores", side,           guest,
+			      NULL};
 	posix_spawn_file_actions_t actions;
 	int fd[2];
 	int rc = sx_path_self(self, sizeof(self), err);
@@ -120,7 +121,8 @@ static int start(const struct sx_rig *rig, const char *name, int *err_fd, pid_t 
 	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
 	posix_spawn_file_actions_adddup2(&actions, fd[1], 2);
-	rc = -posix_spawn(pid, self, &actions, NULL, argv, environ);
+	/* posix_spawn() takes pointers to non-const, and does not write through them. */
+	rc = -posix_spawn(pid, self, &actions, NULL, (char *const *)(uintptr_t)argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	close(fd[1]);
 	*err_fd = fd[0];

@@ -29,36 +29,47 @@ static uint64_t tsc_end(void)
 	return t;
 }
 
-struct line {
-	uint64_t word; /* odd: the sidecore's turn; even: ours */
-	uint64_t rounds;
-} __attribute__((aligned(128)));
+/*
+ * As many lines as a testdev ring has cells: how far a line is depends on the slice of the
+ * last-level cache that its address falls to, so one line alone would make the floor a lottery.
+ */
+#define LINES 256u
 
+struct pingpong {
+	struct {
+		uint64_t word;
+		uint8_t pad[56];
+	} line[LINES] __attribute__((aligned(SX_CACHE_LINE)));
+	uint64_t rounds;
+};
+
+/* Round i is on line i mod LINES: we write 2i + 1, the other side overwrites it with 2i + 2. */
 static void answer(void *ctx)
 {
-	struct line *line = ctx;
+	struct pingpong *p = ctx;
 
-	for (uint64_t i = 0; i < line->rounds; i++) {
-		uint64_t want = 2 * i + 1;
+	for (uint64_t i = 0; i < p->rounds; i++) {
+		uint64_t *word = &p->line[i % LINES].word;
 
 		/* Acquire and release pair with those in sx_floor_pingpong(). */
-		while (sx_load_acquire(&line->word) != want)
+		while (sx_load_acquire(word) != 2 * i + 1)
 			;
-		sx_store_release(&line->word, want + 1);
+		sx_store_release(word, 2 * i + 2);
 	}
 }
 
 void sx_floor_pingpong(struct sx_rig *rig, uint32_t rounds, struct sx_samples *s)
 {
-	struct line line = {.rounds = rounds};
+	struct pingpong p = {.rounds = rounds};
 	struct sx_mail mail;
 
-	sx_sidecore_send(rig->sidecore, &mail, answer, &line);
+	sx_sidecore_send(rig->sidecore, &mail, answer, &p);
 	for (uint64_t i = 0; i < rounds; i++) {
+		uint64_t *word = &p.line[i % LINES].word;
 		uint64_t t = tsc_begin();
 
-		sx_store_release(&line.word, 2 * i + 1);
-		while (sx_load_acquire(&line.word) != 2 * i + 2)
+		sx_store_release(word, 2 * i + 1);
+		while (sx_load_acquire(word) != 2 * i + 2)
 			;
 		sx_samples_add(s, tsc_end() - t);
 	}

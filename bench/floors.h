@@ -10,8 +10,8 @@
 #include "bench/rig.h"
 
 /*
- * One cache line that the guest core's thread and the sidecore's write in turn, waiting with
- * nothing but loads: cycles of each round trip.
+ * A cache line that the guest core's thread and the sidecore's write in turn, waiting with nothing
+ * but loads: cycles of each round trip.
  */
 void sx_floor_pingpong(struct sx_rig *rig, uint32_t rounds, struct sx_samples *s);
 

@@ -157,7 +157,7 @@ int sx_rig_run(struct sx_rig *rig, const struct sx_rig_command *c, struct sx_sam
 	       struct sx_rig_outcome *sum, struct sx_error *err)
 {
 	struct sx_bench_page *page = rig->page;
-	uint64_t before, after;
+	uint64_t before = 0, after = 0;
 	int rc;
 
 	if (c->samples > rig->page_samples)

@@ -31,6 +31,7 @@ struct options {
 	uint64_t watchdog_ms;
 	struct sx_wait_policy wait;
 	bool rt;
+	bool verbose;
 	enum stats_form stats;
 	const char *guest;
 };
@@ -65,6 +66,7 @@ static void usage(FILE *to)
 	      "      --watchdog MS      name a poller that holds its sidecore longer than this\n"
 	      "                         (default: 500; 0: never)\n"
 	      "      --stats[=json]     at the end print KVM's exit counters and ours, to stderr\n"
+	      "      --verbose          say where the cores are and what spoils the placement\n"
 	      "      --help             show this\n"
 	      "\n"
 	      "Exit status: the guest's own code (0 to 63); 64 usage; 65 GUEST is no such "
@@ -86,6 +88,7 @@ enum {
 	OPT_RT,
 	OPT_WATCHDOG,
 	OPT_STATS,
+	OPT_VERBOSE,
 	OPT_HELP,
 };
 
@@ -100,6 +103,7 @@ static const struct option long_options[] = {
 	{"rt", no_argument, NULL, OPT_RT},
 	{"watchdog", required_argument, NULL, OPT_WATCHDOG},
 	{"stats", optional_argument, NULL, OPT_STATS},
+	{"verbose", no_argument, NULL, OPT_VERBOSE},
 	{"help", no_argument, NULL, OPT_HELP},
 	{NULL, 0, NULL, 0},
 };
@@ -148,6 +152,9 @@ static int parse_option(struct options *o, int opt, const char *arg, struct sx_e
 		return 0;
 	case OPT_WATCHDOG:
 		return sx_parse_number("--watchdog", arg, 0, 3600000, &o->watchdog_ms, err);
+	case OPT_VERBOSE:
+		o->verbose = true;
+		return 0;
 	case OPT_STATS:
 		return parse_stats(o, arg, err);
 	default:
@@ -281,8 +288,18 @@ static void unbuild(struct run *r)
 
 /* ---- running ---- */
 
-static void warn(const struct run *r)
+static unsigned cpu_of_vcpu(const struct run *r, unsigned vcpu)
 {
+	return sx_placement_guest_core(r->place, sx_placement_core_of(r->place, vcpu));
+}
+
+static void tell_placement(const struct run *r)
+{
+	for (unsigned i = 0; i < r->machine.config.vcpus; i++)
+		fprintf(stderr, "splitx run: vCPU %u runs on CPU %u\n", i, cpu_of_vcpu(r, i));
+	for (unsigned i = 0; i < r->sidecores; i++)
+		fprintf(stderr, "splitx run: sidecore %u is CPU %u\n", i,
+			sx_placement_sidecore(r->place, i));
 	for (unsigned i = 0; i < sx_placement_warnings(r->place); i++)
 		fprintf(stderr, "splitx run: warning: %s\n", sx_placement_warning(r->place, i));
 }
@@ -303,7 +320,7 @@ static int execute(struct run *r, int *status, struct sx_error *err)
 	uint64_t begin;
 
 	for (unsigned i = 0; i < r->machine.config.vcpus; i++)
-		cpus[i] = (int)sx_placement_core_of(r->place, i);
+		cpus[i] = (int)cpu_of_vcpu(r, i);
 	rc = sx_console_open(&console, &r->machine, r->sidecore, r->sidecores,
 			     r->opt.watchdog_ms * 1000000u, err);
 	if (rc < 0)
@@ -343,7 +360,8 @@ int sx_cmd_run(int argc, char **argv)
 		if (rc == 0)
 			rc = build(r, &status, &err);
 		if (rc == 0) {
-			warn(r);
+			if (r->opt.verbose)
+				tell_placement(r);
 			rc = execute(r, &status, &err);
 		}
 		unbuild(r);

@@ -27,7 +27,6 @@
 
 #define RFLAGS_FIXED 0x2ull
 #define RFLAGS_IF    (1ull << 9)
-#define RFLAGS_IOPL3 (3ull << 12) /* IN and OUT at CPL3 */
 
 #define PTE_P  1ull
 #define PTE_W  2ull
@@ -39,8 +38,16 @@
 #define PAGE       4096ull
 #define LARGE_PAGE (2ull << 20)
 #define ENTRIES    512u
-#define TSS_LIMIT  0x67u
-#define TSS_OFFSET 0x80u /* in the GDT's page */
+
+/*
+ * A 64-bit TSS, then an I/O permission bitmap that allows every port, then the byte of ones that
+ * must end it (SDM Vol. 3A 7.7, Vol. 1 19.5.2): IN and OUT work at CPL3. By IOPL they would not
+ * everywhere: a KVM without VMX or SVM runs CPL3 code with an IOPL of its own.
+ */
+#define TSS_SIZE       104u
+#define TSS_BITMAP_PTR 102u /* offset of the bitmap's offset */
+#define TSS_BITMAP     8192u
+#define TSS_LIMIT      (TSS_SIZE + TSS_BITMAP)
 
 /* PML4, PDPT, four page directories for 4 GiB, one page table for the first 2 MiB. */
 struct tables {
@@ -50,19 +57,25 @@ struct tables {
 	uint64_t pt[ENTRIES];
 };
 
-_Static_assert(SX_GUEST_TABLES + sizeof(struct tables) <= SX_GUEST_IMAGE, "tables fit");
+_Static_assert(SX_GUEST_TABLES + sizeof(struct tables) <= SX_GUEST_TSS_BASE, "tables fit");
+_Static_assert(SX_GUEST_TSS_BASE + TSS_LIMIT < SX_GUEST_IMAGE, "the TSS fits");
 
 static sx_gpa table_gpa(size_t offset)
 {
 	return SX_GUEST_TABLES + offset;
 }
 
-/* Identity, 4 GiB, all for the user but the null page, the GDT and the tables themselves. */
+static int is_supervisors(sx_gpa gpa)
+{
+	return gpa == SX_GUEST_GDT ||
+	       (gpa >= SX_GUEST_TABLES && gpa <= SX_GUEST_TSS_BASE + TSS_LIMIT);
+}
+
+/* Identity, 4 GiB, all for the user but the null page and what the processor reads for us. */
 static void write_tables(struct tables *t)
 {
 	const uint64_t dir = PTE_P | PTE_W | PTE_U | PTE_A;
 	const uint64_t leaf = dir | PTE_D;
-	sx_gpa tables_end = SX_GUEST_TABLES + sizeof(*t);
 
 	memset(t, 0, sizeof(*t));
 	t->pml4[0] = table_gpa(offsetof(struct tables, pdpt)) | dir;
@@ -73,24 +86,30 @@ static void write_tables(struct tables *t)
 	t->pd[0][0] = table_gpa(offsetof(struct tables, pt)) | dir;
 	for (unsigned i = 1; i < ENTRIES; i++) {
 		sx_gpa gpa = i * PAGE;
-		int supervisor =
-			gpa == SX_GUEST_GDT || (gpa >= SX_GUEST_TABLES && gpa < tables_end);
 
-		t->pt[i] = gpa | (supervisor ? leaf & ~PTE_U : leaf);
+		t->pt[i] = gpa | (is_supervisors(gpa) ? leaf & ~PTE_U : leaf);
 	}
 }
 
 /* 64-bit descriptors (SDM Vol. 3A 3.4.5, 7.2.3), accessed and busy bits already set. */
 static void write_gdt(uint8_t *page)
 {
-	uint64_t tss = SX_GUEST_GDT + TSS_OFFSET;
+	const uint64_t tss = SX_GUEST_TSS_BASE;
 	uint64_t *gdt = (uint64_t *)(void *)page;
 
 	memset(page, 0, PAGE);
 	gdt[SX_GUEST_CS >> 3] = 0x00affb000000ffffull; /* L, DPL 3, code, read, accessed */
 	gdt[SX_GUEST_SS >> 3] = 0x00cff3000000ffffull; /* DPL 3, data, write, accessed */
 	gdt[SX_GUEST_TSS >> 3] = TSS_LIMIT | (tss & 0xffffff) << 16 | 0x8bull << 40;
-	gdt[(SX_GUEST_TSS >> 3) + 1] = 0;
+}
+
+static void write_tss(uint8_t *tss)
+{
+	const uint16_t bitmap = TSS_SIZE;
+
+	memset(tss, 0, TSS_LIMIT);
+	memcpy(tss + TSS_BITMAP_PTR, &bitmap, sizeof(bitmap));
+	tss[TSS_LIMIT] = 0xff;
 }
 
 int sx_microguest_load(struct sx_vm *vm, const char *path, uint64_t memory, sx_gpa reserved,
@@ -113,6 +132,7 @@ int sx_microguest_load(struct sx_vm *vm, const char *path, uint64_t memory, sx_g
 	if (!low)
 		return sx_fail(err, -EFAULT, "the guest has no memory at address 0");
 	write_gdt(low + SX_GUEST_GDT);
+	write_tss(low + SX_GUEST_TSS_BASE);
 	write_tables((struct tables *)(void *)(low + SX_GUEST_TABLES));
 	memset(info, 0, sizeof(*info));
 	info->version = SX_WIRE_VERSION;
@@ -149,7 +169,7 @@ static int set_sregs(const struct sx_vcpu *v)
 	s.ss = s.ds = s.es = s.fs = s.gs = segment(SX_GUEST_SS, 0x3, 0);
 	s.tr = (struct kvm_segment){
 		.selector = SX_GUEST_TSS,
-		.base = SX_GUEST_GDT + TSS_OFFSET,
+		.base = SX_GUEST_TSS_BASE,
 		.limit = TSS_LIMIT,
 		.type = 0xb,
 		.present = 1,
@@ -173,7 +193,7 @@ static int set_regs(const struct sx_vcpu *v, const struct sx_boot_info *info, sx
 		.rsp = info->heap_end + (v->index + 1) * (uint64_t)SX_GUEST_STACK_SIZE - 8,
 		.rdi = SX_GUEST_BOOT_INFO,
 		.rsi = v->index,
-		.rflags = RFLAGS_FIXED | RFLAGS_IF | RFLAGS_IOPL3,
+		.rflags = RFLAGS_FIXED | RFLAGS_IF,
 	};
 
 	return sx_ioctl(v->fd, KVM_SET_REGS, &r);

@@ -13,10 +13,11 @@
 #include "ipc/wire/types.h"
 
 /* Guest-physical layout below the program. */
-#define SX_GUEST_GDT       0x1000u /* GDT and TSS; supervisor only */
+#define SX_GUEST_GDT       0x1000u /* supervisor only */
 #define SX_GUEST_IDT       0x2000u
 #define SX_GUEST_BOOT_INFO 0x3000u
 #define SX_GUEST_TABLES    0x4000u   /* page tables; supervisor only */
+#define SX_GUEST_TSS_BASE  0xb000u   /* TSS with its I/O bitmap, 3 pages; supervisor only */
 #define SX_GUEST_IMAGE     0x100000u /* lowest address a program may be linked at */
 
 /* Selectors in the GDT. */

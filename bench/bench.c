@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* splitx bench: which suite, its options, and where its results go. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/exits.h"
+#include "bench/plot.h"
+#include "bench/report.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "cli/status.h"
+
+struct options {
+	const char *suite;
+	const char *json;
+	const char *svg;
+	struct sx_exits_options exits;
+};
+
+static void usage(FILE *to)
+{
+	fputs("Usage: splitx bench SUITE [OPTION]...\n"
+	      "Measure in one run, on this machine's KVM, with the contestants alternating.\n"
+	      "\n"
+	      "Suites:\n"
+	      "  exits                what each way from guest to hypervisor and back costs, "
+	      "trapped\n"
+	      "                       and split\n"
+	      "\n"
+	      "Options:\n"
+	      "      --json FILE      write the results as JSON\n"
+	      "      --svg FILE       draw them (needs gnuplot)\n"
+	      "      --rounds N       how often the contestants alternate (default: 10)\n"
+	      "      --guest-cores L  the guest's CPU (default: chosen)\n"
+	      "      --sidecores L    the sidecore's CPU (default: chosen)\n"
+	      "      --help           show this\n"
+	      "\n"
+	      "Exit status: 0 measured; 64 usage; 69 the host lacks something; 70 a benchmark\n"
+	      "failed; 71 the system failed; 73 a file could not be written; 77 no permission.\n",
+	      to);
+}
+
+enum {
+	OPT_JSON = 256,
+	OPT_SVG,
+	OPT_ROUNDS,
+	OPT_GUEST_CORES,
+	OPT_SIDECORES,
+	OPT_HELP,
+};
+
+static const struct option long_options[] = {
+	{"json", required_argument, NULL, OPT_JSON},
+	{"svg", required_argument, NULL, OPT_SVG},
+	{"rounds", required_argument, NULL, OPT_ROUNDS},
+	{"guest-cores", required_argument, NULL, OPT_GUEST_CORES},
+	{"sidecores", required_argument, NULL, OPT_SIDECORES},
+	{"help", no_argument, NULL, OPT_HELP},
+	{NULL, 0, NULL, 0},
+};
+
+static int parse_option(struct options *o, int opt, const char *arg, struct sx_error *err)
+{
+	uint64_t rounds;
+	int rc;
+
+	switch (opt) {
+	case OPT_JSON:
+		o->json = arg;
+		return 0;
+	case OPT_SVG:
+		o->svg = arg;
+		return 0;
+	case OPT_ROUNDS:
+		rc = sx_parse_number("--rounds", arg, 1, 1000, &rounds, err);
+		if (rc == 0)
+			o->exits.rounds = (unsigned)rounds;
+		return rc;
+	case OPT_GUEST_CORES:
+		o->exits.guest_cores = arg;
+		return 0;
+	case OPT_SIDECORES:
+		o->exits.sidecores = arg;
+		return 0;
+	default:
+		return sx_fail(err, -EINVAL, "see splitx bench --help");
+	}
+}
+
+/* 0, 1 when help was printed, or a negative errno. */
+static int parse(struct options *o, int argc, char **argv, struct sx_error *err)
+{
+	int opt, rc;
+
+	*o = (struct options){.exits.rounds = 10};
+	optind = 1;
+	while ((opt = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
+		if (opt == OPT_HELP || opt == 'h') {
+			usage(stdout);
+			return 1;
+		}
+		rc = parse_option(o, opt, optarg, err);
+		if (rc < 0)
+			return rc;
+	}
+	if (argc - optind != 1)
+		return sx_fail(err, -EINVAL, "which suite? splitx bench --help lists them");
+	o->suite = argv[optind];
+	if (strcmp(o->suite, "exits") != 0)
+		return sx_fail(err, -EINVAL,
+			       "there is no suite '%s'; splitx bench --help lists them", o->suite);
+	return 0;
+}
+
+/* What can be known to fail later is found out before minutes are spent on measuring. */
+static int check_output(const struct options *o, struct sx_error *err)
+{
+	return o->svg ? sx_plot_available(err) : 0;
+}
+
+static int publish(const struct options *o, const struct sx_report *r, int *status,
+		   struct sx_error *err)
+{
+	struct sx_term term = sx_term_of(stdout);
+	int rc = sx_report_print(r, stdout, &term);
+
+	if (rc == 0 && o->json)
+		rc = sx_report_write_json(r, o->json, err);
+	if (rc == 0 && o->svg)
+		rc = sx_plot_svg(r, o->svg, err);
+	if (rc < 0)
+		*status = EX_CANTCREAT;
+	return rc;
+}
+
+static int run(const struct options *o, int *status, struct sx_error *err)
+{
+	struct sx_report *r = malloc(sizeof(*r));
+	int rc = r ? check_output(o, err) : -ENOMEM;
+
+	if (rc < 0) {
+		*status = EX_UNAVAILABLE;
+		goto out;
+	}
+	sx_report_init(r, "exits", "What an exit costs, trapped and split");
+	rc = sx_exits_run(&o->exits, r, err);
+	if (rc == -EIO)
+		*status = EX_SOFTWARE;
+	else if (rc == -ENOENT)
+		*status = EX_UNAVAILABLE;
+	if (rc == 0)
+		rc = publish(o, r, status, err);
+out:
+	free(r);
+	return rc;
+}
+
+int sx_cmd_bench(int argc, char **argv)
+{
+	struct sx_error err = {0};
+	struct options o;
+	int status = -1;
+	int rc = parse(&o, argc, argv, &err);
+
+	if (rc == 1)
+		return 0;
+	if (rc == 0)
+		rc = run(&o, &status, &err);
+	if (rc == 0)
+		return 0;
+	fprintf(stderr, "splitx bench: %s\n", err.text[0] ? err.text : strerror(-rc));
+	return status >= 0 ? status : sx_status_of_error(rc);
+}

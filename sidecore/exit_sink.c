@@ -16,7 +16,10 @@ static int trap_handle(void *ctx, struct sx_exit *x)
 	struct sx_trap_sink *t = ctx;
 	int rc;
 
+	/* Who holds the lock may be changing the bus, and wait for a grace period: not for us. */
+	rcu_thread_offline();
 	pthread_mutex_lock(&t->lock);
+	rcu_thread_online();
 	rc = sx_bus_access(t->bus, x);
 	pthread_mutex_unlock(&t->lock);
 	return rc;

@@ -1,0 +1,608 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* VM entry and VM exit: what reaches L2, what reaches the VMCS12, what reaches L1. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/test_vmx_world.h"
+
+static struct world w;
+
+static void start(void)
+{
+	world_init_current(&w);
+}
+
+static struct sx_vmx_result launch(void)
+{
+	return sx_vmx_enter(&w.vmx, &w.l1, false, &w.l2);
+}
+
+static void enter(void)
+{
+	struct sx_vmx_result result = launch();
+
+	if (result.outcome != SX_VMX_ENTERED)
+		fail_msg("%s", w.vmx.why ? w.vmx.why : "no reason");
+}
+
+static struct sx_vmx_result leave(uint32_t reason)
+{
+	struct sx_vmx_exit exit = {.reason = reason};
+
+	return sx_vmx_exit(&w.vmx, &w.l2, &exit, &w.l1);
+}
+
+/* --- before the checks: 27.1 ------------------------------------------------------------------ */
+
+static void launch_state(void **state)
+{
+	(void)state;
+	start();
+	assert_int_equal(sx_vmx_enter(&w.vmx, &w.l1, true, &w.l2).error, 5);
+	enter();
+	assert_int_equal(leave(SX_VMEXIT_CPUID).outcome, SX_VMX_SUCCEED);
+	assert_int_equal(launch().error, 4);
+	assert_int_equal(sx_vmx_enter(&w.vmx, &w.l1, true, &w.l2).outcome, SX_VMX_ENTERED);
+	leave(SX_VMEXIT_CPUID);
+	assert_int_equal(sx_vmx_vmclear(&w.vmx, &w.l1, AT_VMCS).outcome, SX_VMX_SUCCEED);
+	assert_int_equal(sx_vmx_vmptrld(&w.vmx, &w.l1, AT_VMCS).outcome, SX_VMX_SUCCEED);
+	enter();
+}
+
+static void blocked_by_mov_ss(void **state)
+{
+	(void)state;
+	start();
+	w.l1.interruptibility = SX_BLOCK_MOV_SS;
+	assert_int_equal(launch().error, 26);
+	w.l1.interruptibility = SX_BLOCK_STI;
+	enter();
+}
+
+static void no_current_vmcs(void **state)
+{
+	(void)state;
+	start();
+	w.vmx.current = SX_VMX_NONE;
+	assert_int_equal(launch().outcome, SX_VMX_FAIL_INVALID);
+}
+
+static void a_failed_entry_leaves_the_vmcs_clear(void **state)
+{
+	(void)state;
+	start();
+	set_field(&w, SX_VMCS_GUEST_RFLAGS, 0);
+	assert_int_equal(launch().outcome, SX_VMX_ENTRY_FAILED);
+	set_field(&w, SX_VMCS_GUEST_RFLAGS, 2);
+	enter();
+}
+
+/* --- the state of L2: 27.3.2 ------------------------------------------------------------------ */
+
+static void guest_state_is_loaded(void **state)
+{
+	const struct sx_vmx_cpu *c = &w.l2.cpu;
+
+	(void)state;
+	start();
+	w.l1.gpr[SX_RBX] = 0xb;
+	w.l1.cr0 |= SX_X86_CR0_CD;
+	set_field(&w, SX_VMCS_GUEST_DR7, 0xffff);
+	set_field(&w, SX_VMCS_GUEST_DEBUGCTL, 1);
+	set_field(&w, SX_VMCS_GUEST_SYSENTER_ESP, 0x123);
+	set_field(&w, SX_VMCS_GUEST_FS_BASE, 0xf5);
+	set_field(&w, SX_VMCS_GUEST_GDTR_BASE, 0x6d);
+	enter();
+	assert_int_equal(c->rip, 0x4000);
+	assert_int_equal(c->gpr[SX_RSP], 0x8000);
+	assert_int_equal(c->gpr[SX_RBX], 0xb);
+	assert_int_equal(c->rflags, 0x202);
+	assert_int_equal(c->cr0, 0x80000031 | SX_X86_CR0_CD); /* CD and NW are never changed */
+	assert_int_equal(c->cr3, 0x9000);
+	assert_int_equal(c->dr7, 0x2fff); /* bits 12, 14, 15 are 0, bit 10 is 1 */
+	assert_int_equal(c->debugctl, 1);
+	assert_int_equal(c->efer, 0xd01);
+	assert_int_equal(c->pat, UINT64_C(0x0007040600070406));
+	assert_int_equal(c->perf_global, 3);
+	assert_int_equal(c->sysenter_esp, 0x123);
+	assert_int_equal(c->seg[SX_SEG_FS].base, 0xf5);
+	assert_int_equal(c->seg[SX_SEG_TR].ar, 0x8b);
+	assert_int_equal(c->gdtr.base, 0x6d);
+	assert_int_equal(w.l2.eptp, WORLD_EPTP);
+	assert_int_equal(w.l2.vpid, 7);
+	assert_int_equal(w.l2.tsc_offset, 1000);
+	assert_int_equal(w.l2.tsc_multiplier, UINT64_C(1) << 47);
+	assert_true(w.l2.timer_active);
+	assert_int_equal(w.l2.timer, 12345);
+	assert_int_equal(w.test_msr, 0x1111); /* VM-entry MSR-load area */
+	assert_int_equal(w.l2.event.info, 0);
+}
+
+static void what_is_not_asked_for_is_not_loaded(void **state)
+{
+	(void)state;
+	start();
+	w.l1.pat = 7;
+	w.l1.perf_global = 1;
+	w.l1.dr7 = 0x401;
+	set_field(&w, SX_VMCS_PIN_CONTROLS, SX_PIN_DEFAULT1);
+	set_field(&w, SX_VMCS_CPU_CONTROLS, SX_CPU_DEFAULT1);
+	set_field(&w, SX_VMCS_EXIT_CONTROLS, SX_EXITC_DEFAULT1 | SX_EXITC_HOST_64);
+	set_field(&w, SX_VMCS_ENTRY_CONTROLS, SX_ENTRYC_TRUE_DEFAULT1 | SX_ENTRYC_GUEST_64);
+	set_field(&w, SX_VMCS_LINK_POINTER, SX_VMX_NONE);
+	enter();
+	assert_int_equal(w.l2.cpu.pat, 7);
+	assert_int_equal(w.l2.cpu.perf_global, 1);
+	assert_int_equal(w.l2.cpu.dr7, 0x401);
+	assert_int_equal(w.l2.eptp, 0);
+	assert_int_equal(w.l2.vpid, 0);
+	assert_int_equal(w.l2.tsc_offset, 0);
+	assert_int_equal(w.l2.tsc_multiplier, UINT64_C(1) << 48);
+	assert_false(w.l2.timer_active);
+}
+
+/* 27.3.2.1: LMA and LME follow the IA-32e mode guest control where IA32_EFER is not loaded. */
+static void efer_follows_the_mode(void **state)
+{
+	(void)state;
+	start();
+	set_field(&w, SX_VMCS_ENTRY_CONTROLS, SX_ENTRYC_DEFAULT1);
+	set_field(&w, SX_VMCS_GUEST_CS_AR, 0xc09b);
+	enter();
+	assert_int_equal(w.l2.cpu.efer, 0x801);
+	start();
+	set_field(&w, SX_VMCS_ENTRY_CONTROLS, SX_ENTRYC_DEFAULT1 | SX_ENTRYC_GUEST_64);
+	enter();
+	assert_int_equal(w.l2.cpu.efer, 0xd01);
+}
+
+static void pdptes_from_the_vmcs(void **state)
+{
+	(void)state;
+	start();
+	set_field(&w, SX_VMCS_ENTRY_CONTROLS, SX_ENTRYC_DEFAULT1);
+	set_field(&w, SX_VMCS_GUEST_CS_AR, 0xc09b);
+	set_field(&w, SX_VMCS_GUEST_PDPTE2, 0x7001);
+	enter();
+	assert_int_equal(w.l2.cpu.pdpte[2], 0x7001);
+	w.l2.cpu.pdpte[2] = 0x8001;
+	leave(SX_VMEXIT_CPUID);
+	assert_int_equal(field(&w, SX_VMCS_GUEST_PDPTE2), 0x8001);
+}
+
+/* The snapshot rules L2: L1's later writes to the memory change nothing. */
+static void the_snapshot_is_what_counts(void **state)
+{
+	(void)state;
+	start();
+	enter();
+	memset(w.mem + AT_VMCS + 64, 0xff, sizeof(w.vmx.v12.slot));
+	assert_int_equal(leave(SX_VMEXIT_HLT).outcome, SX_VMX_SUCCEED);
+	assert_int_equal(w.l1.rip, 0x7777);
+	assert_int_equal(field(&w, SX_VMCS_GUEST_RIP), 0x4000);
+	assert_int_equal(field(&w, SX_VMCS_HOST_RIP), UINT64_MAX); /* not written back */
+}
+
+/* --- event injection: 27.6 -------------------------------------------------------------------- */
+
+static void events_are_injected(void **state)
+{
+	(void)state;
+	start();
+	set_field(&w, SX_VMCS_ENTRY_INTR_INFO, 0x80000b0d);
+	set_field(&w, SX_VMCS_ENTRY_ERROR_CODE, 0x18);
+	set_field(&w, SX_VMCS_ENTRY_INSN_LENGTH, 3);
+	set_field(&w, SX_VMCS_GUEST_INTERRUPTIBILITY, SX_BLOCK_STI);
+	enter();
+	assert_int_equal(w.l2.event.info, 0x80000b0d);
+	assert_int_equal(w.l2.event.error_code, 0x18);
+	assert_int_equal(w.l2.event.insn_length, 3);
+	assert_int_equal(w.l2.cpu.interruptibility, 0);
+	assert_int_equal(field(&w, SX_VMCS_ENTRY_INTR_INFO), 0x80000b0d);
+	leave(SX_VMEXIT_CPUID);
+	assert_int_equal(field(&w, SX_VMCS_ENTRY_INTR_INFO), 0x00000b0d); /* valid bit cleared */
+}
+
+static void an_nmi_wakes_and_blocks(void **state)
+{
+	(void)state;
+	start();
+	set_field(&w, SX_VMCS_ENTRY_INTR_INFO, SX_INTR_INFO(SX_INTR_NMI, 2));
+	set_field(&w, SX_VMCS_GUEST_ACTIVITY, SX_ACTIVITY_HLT);
+	enter();
+	assert_int_equal(w.l2.cpu.activity, SX_ACTIVE);
+	assert_int_equal(w.l2.cpu.interruptibility, SX_BLOCK_NMI);
+	start();
+	set_field(&w, SX_VMCS_ENTRY_INTR_INFO, SX_INTR_INFO(SX_INTR_OTHER, 0));
+	set_field(&w, SX_VMCS_GUEST_ACTIVITY, SX_ACTIVITY_HLT);
+	enter(); /* a pending MTF VM exit delivers nothing */
+	assert_int_equal(w.l2.cpu.activity, SX_ACTIVITY_HLT);
+}
+
+static void a_failed_entry_keeps_the_event(void **state)
+{
+	(void)state;
+	start();
+	set_field(&w, SX_VMCS_ENTRY_INTR_INFO, SX_INTR_INFO(SX_INTR_NMI, 2));
+	set_field(&w, SX_VMCS_GUEST_CR3, UINT64_MAX);
+	assert_int_equal(launch().outcome, SX_VMX_ENTRY_FAILED);
+	assert_int_equal(field(&w, SX_VMCS_ENTRY_INTR_INFO), SX_INTR_INFO(SX_INTR_NMI, 2));
+}
+
+/* --- MSR areas: 27.4, 28.4, 28.6 -------------------------------------------------------------- */
+
+static void msrs_that_no_entry_loads(void **state)
+{
+	static const struct {
+		uint32_t index, reserved;
+		uint64_t value;
+	} bad[] = {
+		{SX_MSR_FS_BASE, 0, 0},
+		{SX_MSR_GS_BASE, 0, 0},
+		{0x800, 0, 0}, /* x2APIC */
+		{0x8ff, 0, 0},
+		{SX_MSR_SMM_MONITOR_CTL, 0, 0},
+		{SX_MSR_BIOS_UPDT_TRIG, 0, 0},
+		{TEST_MSR, 1, 0},   /* reserved half of the entry */
+		{0x12345678, 0, 0}, /* #GP by the callback */
+		{SX_MSR_PAT, 0, 2},
+		{SX_MSR_EFER, 0, 0x10000},
+		{SX_MSR_EFER, 0, 0}, /* LME cannot change while paging is on */
+		{SX_MSR_DEBUGCTL, 0, 1u << 20},
+		{SX_MSR_PERF_GLOBAL, 0, 1u << 30},
+		{SX_MSR_SYSENTER_ESP, 0, UINT64_C(1) << 47},
+		{SX_MSR_SYSENTER_EIP, 0, UINT64_C(1) << 63},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		start();
+		set_field(&w, SX_VMCS_ENTRY_MSR_LOAD_COUNT, 3);
+		put_msr(&w, AT_ENTRY_L + 16, bad[i].index, bad[i].value);
+		put32(&w, AT_ENTRY_L + 16 + 4, bad[i].reserved);
+		assert_int_equal(launch().outcome, SX_VMX_ENTRY_FAILED);
+		assert_int_equal(field(&w, SX_VMCS_EXIT_REASON), 0x80000022);
+		assert_int_equal(field(&w, SX_VMCS_EXIT_QUALIFICATION), 2);
+		assert_int_equal(w.l1.rip, 0x7777);
+		assert_int_equal(w.test_msr, 0x2222); /* host MSRs are loaded over the first */
+	}
+}
+
+static void held_msrs_reach_the_registers(void **state)
+{
+	(void)state;
+	start();
+	set_field(&w, SX_VMCS_ENTRY_MSR_LOAD_COUNT, 5);
+	put_msr(&w, AT_ENTRY_L + 0, SX_MSR_SYSENTER_CS, 0x77);
+	put_msr(&w, AT_ENTRY_L + 16, SX_MSR_PAT, 0x0606);
+	put_msr(&w, AT_ENTRY_L + 32, SX_MSR_EFER, 0xd00);
+	put_msr(&w, AT_ENTRY_L + 48, SX_MSR_DEBUGCTL, 2);
+	put_msr(&w, AT_ENTRY_L + 64, SX_MSR_SYSENTER_EIP, 0x1234);
+	enter();
+	assert_int_equal(w.l2.cpu.sysenter_cs, 0x77);
+	assert_int_equal(w.l2.cpu.pat, 0x0606);
+	assert_int_equal(w.l2.cpu.efer, 0xd00);
+	assert_int_equal(w.l2.cpu.debugctl, 2);
+	assert_int_equal(w.l2.cpu.sysenter_eip, 0x1234);
+	set_field(&w, SX_VMCS_EXIT_MSR_STORE_COUNT, 1);
+	put_msr(&w, AT_EXIT_S, SX_MSR_GS_BASE, 0);
+	w.l2.cpu.seg[SX_SEG_GS].base = 0x65;
+	leave(SX_VMEXIT_CPUID);
+	assert_int_equal(get64(&w, AT_EXIT_S + 8), 0x65);
+}
+
+static void a_list_without_end(void **state)
+{
+	(void)state;
+	start();
+	set_field(&w, SX_VMCS_ENTRY_MSR_LOAD_COUNT, 513);
+	for (unsigned i = 0; i < 513; i++)
+		put_msr(&w, AT_ENTRY_L + 16 * i, TEST_MSR, i);
+	assert_int_equal(launch().outcome, SX_VMX_ENTRY_FAILED);
+	assert_int_equal(field(&w, SX_VMCS_EXIT_QUALIFICATION), 513);
+}
+
+static void msr_store_and_load_at_exit(void **state)
+{
+	(void)state;
+	start();
+	enter();
+	w.test_msr = 0x3333;
+	assert_int_equal(leave(SX_VMEXIT_CPUID).outcome, SX_VMX_SUCCEED);
+	assert_int_equal(get64(&w, AT_EXIT_S + 8), 0x3333);
+	assert_int_equal(w.test_msr, 0x2222);
+}
+
+static void expect_abort(struct sx_vmx_result result, unsigned indicator)
+{
+	assert_int_equal(result.outcome, SX_VMX_ABORTED);
+	assert_int_equal(result.error, indicator);
+	assert_int_equal((uint32_t)get64(&w, AT_VMCS + 4), indicator);
+	assert_int_equal(w.l1.activity, SX_ACTIVITY_SHUTDOWN);
+	assert_false(w.vmx.in_l2);
+}
+
+static void aborts(void **state)
+{
+	(void)state;
+	start();
+	put_msr(&w, AT_EXIT_S, 0x801, 0);
+	enter();
+	expect_abort(leave(SX_VMEXIT_CPUID), SX_ABORT_SAVE_MSR);
+	start();
+	put_msr(&w, AT_EXIT_S, SX_MSR_SMBASE, 0);
+	enter();
+	expect_abort(leave(SX_VMEXIT_CPUID), SX_ABORT_SAVE_MSR);
+	start();
+	put_msr(&w, AT_EXIT_L, SX_MSR_FS_BASE, 0);
+	enter();
+	expect_abort(leave(SX_VMEXIT_CPUID), SX_ABORT_LOAD_MSR);
+}
+
+static void aborts_of_a_32_bit_host(void **state)
+{
+	(void)state;
+	for (int bad_pdpte = 0; bad_pdpte < 2; bad_pdpte++) {
+		start();
+		world_l1_32(&w.l1);
+		set_field(&w, SX_VMCS_EXIT_CONTROLS, SX_EXITC_DEFAULT1);
+		set_field(&w, SX_VMCS_ENTRY_CONTROLS, SX_ENTRYC_DEFAULT1);
+		set_field(&w, SX_VMCS_GUEST_CS_AR, 0xc09b);
+		enter();
+		if (bad_pdpte) {
+			put64(&w, 0x5000, 3);
+			expect_abort(leave(SX_VMEXIT_CPUID), SX_ABORT_HOST_PDPTE);
+		} else {
+			w.l2.cpu.efer |= SX_X86_EFER_LMA; /* L2 switched to IA-32e mode itself */
+			expect_abort(leave(SX_VMEXIT_CPUID), SX_ABORT_HOST_MODE);
+		}
+	}
+}
+
+/* --- exits: chapter 28 ------------------------------------------------------------------------ */
+
+static void exit_information_is_complete(void **state)
+{
+	const struct sx_vmx_exit exit = {
+		.reason = SX_VMEXIT_EPT_VIOLATION,
+		.intr_info = 0x80000b0e,
+		.intr_error = 2,
+		.idt_info = 0x80000b0d,
+		.idt_error = 3,
+		.insn_length = 4,
+		.insn_info = 5,
+		.qualification = UINT64_C(0x600000000),
+		.linear = UINT64_C(0x700000000),
+		.physical = UINT64_C(0x800000000),
+		.io_rcx = 9,
+		.io_rsi = 10,
+		.io_rdi = 11,
+		.io_rip = 12,
+	};
+
+	(void)state;
+	start();
+	enter();
+	assert_int_equal(sx_vmx_exit(&w.vmx, &w.l2, &exit, &w.l1).outcome, SX_VMX_SUCCEED);
+	assert_int_equal(field(&w, SX_VMCS_EXIT_REASON), 48);
+	assert_int_equal(field(&w, SX_VMCS_EXIT_INTR_INFO), 0x80000b0e);
+	assert_int_equal(field(&w, SX_VMCS_EXIT_ERROR_CODE), 2);
+	assert_int_equal(field(&w, SX_VMCS_IDT_VECTORING_INFO), 0x80000b0d);
+	assert_int_equal(field(&w, SX_VMCS_IDT_VECTORING_ERROR), 3);
+	assert_int_equal(field(&w, SX_VMCS_EXIT_INSN_LENGTH), 4);
+	assert_int_equal(field(&w, SX_VMCS_EXIT_INSN_INFO), 5);
+	assert_int_equal(field(&w, SX_VMCS_EXIT_QUALIFICATION), UINT64_C(0x600000000));
+	assert_int_equal(field(&w, SX_VMCS_GUEST_LINEAR), UINT64_C(0x700000000));
+	assert_int_equal(field(&w, SX_VMCS_GUEST_PHYSICAL), UINT64_C(0x800000000));
+	assert_int_equal(field(&w, SX_VMCS_IO_RCX), 9);
+	assert_int_equal(field(&w, SX_VMCS_IO_RSI), 10);
+	assert_int_equal(field(&w, SX_VMCS_IO_RDI), 11);
+	assert_int_equal(field(&w, SX_VMCS_IO_RIP), 12);
+}
+
+static void guest_state_is_saved(void **state)
+{
+	(void)state;
+	start();
+	enter();
+	w.l2.cpu.rip = 0x4002;
+	w.l2.cpu.gpr[SX_RSP] = 0x7ff0;
+	w.l2.cpu.gpr[SX_RBX] = 0xbb;
+	w.l2.cpu.rflags = 0x246;
+	w.l2.cpu.cr0 = 0x80000039;
+	w.l2.cpu.cr4 |= SX_X86_CR4_PSE;
+	w.l2.cpu.dr7 = 0x401;
+	w.l2.cpu.pat = 0x0506;
+	w.l2.cpu.efer = 0xd00;
+	w.l2.cpu.activity = SX_ACTIVITY_HLT;
+	w.l2.cpu.interruptibility = SX_BLOCK_NMI;
+	w.l2.cpu.pending_dbg = 0x4000;
+	w.l2.cpu.seg[SX_SEG_GS] =
+		(struct sx_vmx_segment){.selector = 3, .base = 4, .limit = 5, .ar = 6};
+	w.l2.cpu.idtr = (struct sx_vmx_table){.base = 7, .limit = 8};
+	w.l2.timer = 99;
+	leave(SX_VMEXIT_HLT);
+	assert_int_equal(field(&w, SX_VMCS_GUEST_RIP), 0x4002);
+	assert_int_equal(field(&w, SX_VMCS_GUEST_RSP), 0x7ff0);
+	assert_int_equal(field(&w, SX_VMCS_GUEST_RFLAGS), 0x246);
+	assert_int_equal(field(&w, SX_VMCS_GUEST_CR0), 0x80000039);
+	assert_int_equal(field(&w, SX_VMCS_GUEST_CR4) & SX_X86_CR4_PSE, SX_X86_CR4_PSE);
+	assert_int_equal(field(&w, SX_VMCS_GUEST_DR7), 0x401);
+	assert_int_equal(field(&w, SX_VMCS_GUEST_PAT), 0x0506);
+	assert_int_equal(field(&w, SX_VMCS_GUEST_EFER), 0xd00);
+	assert_int_equal(field(&w, SX_VMCS_GUEST_ACTIVITY), SX_ACTIVITY_HLT);
+	assert_int_equal(field(&w, SX_VMCS_GUEST_INTERRUPTIBILITY), SX_BLOCK_NMI);
+	assert_int_equal(field(&w, SX_VMCS_GUEST_PENDING_DBG), 0x4000);
+	assert_int_equal(field(&w, SX_VMCS_GUEST_GS_SEL), 3);
+	assert_int_equal(field(&w, SX_VMCS_GUEST_GS_BASE), 4);
+	assert_int_equal(field(&w, SX_VMCS_GUEST_GS_LIMIT), 5);
+	assert_int_equal(field(&w, SX_VMCS_GUEST_GS_AR), 6);
+	assert_int_equal(field(&w, SX_VMCS_GUEST_IDTR_BASE), 7);
+	assert_int_equal(field(&w, SX_VMCS_GUEST_IDTR_LIMIT), 8);
+	assert_int_equal(field(&w, SX_VMCS_GUEST_PREEMPTION_TIMER), 99);
+	assert_int_equal(w.l1.gpr[SX_RBX], 0xbb); /* general registers stay L2's */
+}
+
+static void what_is_not_asked_for_is_not_saved(void **state)
+{
+	(void)state;
+	start();
+	set_field(&w, SX_VMCS_EXIT_CONTROLS, SX_EXITC_TRUE_DEFAULT1 | SX_EXITC_HOST_64);
+	enter();
+	w.l2.cpu.dr7 = 0x402;
+	w.l2.cpu.debugctl = 2;
+	w.l2.cpu.pat = 0x0101;
+	w.l2.cpu.efer = 0xd00;
+	w.l2.timer = 1;
+	leave(SX_VMEXIT_CPUID);
+	assert_int_equal(field(&w, SX_VMCS_GUEST_DR7), 0x400);
+	assert_int_equal(field(&w, SX_VMCS_GUEST_DEBUGCTL), 0);
+	assert_int_equal(field(&w, SX_VMCS_GUEST_PAT), UINT64_C(0x0007040600070406));
+	assert_int_equal(field(&w, SX_VMCS_GUEST_EFER), 0xd01);
+	assert_int_equal(field(&w, SX_VMCS_GUEST_PREEMPTION_TIMER), 12345);
+	assert_int_equal(w.l1.pat, 0x0101); /* nor is the host's loaded */
+	assert_int_equal(w.l1.efer, 0xd00);
+}
+
+/* A.6 bit 5: the mode that L2 is in at the exit is the mode of the next entry. */
+static void the_entry_control_follows_lma(void **state)
+{
+	(void)state;
+	start();
+	enter();
+	w.l2.cpu.efer = 0x801;
+	leave(SX_VMEXIT_CPUID);
+	assert_int_equal(field(&w, SX_VMCS_ENTRY_CONTROLS) & SX_ENTRYC_GUEST_64, 0);
+	assert_int_equal(w.l1.efer, 0xd01);
+}
+
+static void host_state_is_loaded(void **state)
+{
+	const struct sx_vmx_cpu *c = &w.l1;
+
+	(void)state;
+	start();
+	enter();
+	w.l2.cpu.interruptibility = SX_BLOCK_STI | SX_BLOCK_NMI;
+	w.l2.cpu.dr7 = 0x4ff;
+	w.l2.cpu.debugctl = 1;
+	leave(SX_VMEXIT_CPUID);
+	assert_int_equal(c->rip, 0x7777);
+	assert_int_equal(c->gpr[SX_RSP], 0x1ff8);
+	assert_int_equal(c->rflags, 2);
+	assert_int_equal(c->cr0, 0x80000033);
+	assert_int_equal(c->cr3, 0x5000);
+	assert_int_equal(c->dr7, 0x400);
+	assert_int_equal(c->debugctl, 0);
+	assert_int_equal(c->efer, 0xd01);
+	assert_int_equal(c->pat, UINT64_C(0x0606060606060606));
+	assert_int_equal(c->perf_global, 1);
+	assert_int_equal(c->sysenter_cs, 0x55);
+	assert_int_equal(c->sysenter_eip, 0x556000);
+	assert_int_equal(c->seg[SX_SEG_CS].ar, 0xa09b);
+	assert_int_equal(c->seg[SX_SEG_CS].limit, UINT32_MAX);
+	assert_int_equal(c->seg[SX_SEG_SS].ar, 0xc093);
+	assert_int_equal(c->seg[SX_SEG_FS].base, 0x111000);
+	assert_int_equal(c->seg[SX_SEG_GS].base, UINT64_C(0xffff888000000000));
+	assert_int_not_equal(c->seg[SX_SEG_GS].ar & SX_AR_UNUSABLE, 0); /* selector 0 */
+	assert_int_equal(c->seg[SX_SEG_TR].ar, 0x8b);
+	assert_int_equal(c->seg[SX_SEG_TR].limit, 0x67);
+	assert_int_equal(c->seg[SX_SEG_LDTR].ar, SX_AR_UNUSABLE);
+	assert_int_equal(c->gdtr.base, 0x333000);
+	assert_int_equal(c->gdtr.limit, 0xffff);
+	assert_int_equal(c->idtr.base, 0x444000);
+	assert_int_equal(c->activity, SX_ACTIVE);
+	assert_int_equal(c->interruptibility, 0); /* virtual NMIs: the blocking was L2's */
+	assert_false(w.vmx.in_l2);
+	assert_true(w.vmx.on);
+	assert_int_equal(w.vmx.current, AT_VMCS);
+}
+
+static void an_nmi_exit_blocks_nmis(void **state)
+{
+	const struct sx_vmx_exit exit = {
+		.reason = SX_VMEXIT_EXCEPTION_NMI,
+		.intr_info = SX_INTR_INFO(SX_INTR_NMI, 2),
+	};
+
+	(void)state;
+	start();
+	enter();
+	sx_vmx_exit(&w.vmx, &w.l2, &exit, &w.l1);
+	assert_int_equal(w.l1.interruptibility, SX_BLOCK_NMI);
+	start();
+	set_field(&w, SX_VMCS_PIN_CONTROLS, SX_PIN_DEFAULT1);
+	set_field(&w, SX_VMCS_EXIT_CONTROLS, SX_EXITC_DEFAULT1 | SX_EXITC_HOST_64);
+	enter();
+	w.l2.cpu.interruptibility = SX_BLOCK_NMI;
+	leave(SX_VMEXIT_CPUID);
+	assert_int_equal(w.l1.interruptibility, SX_BLOCK_NMI); /* without virtual NMIs it is one */
+}
+
+static void a_32_bit_host(void **state)
+{
+	(void)state;
+	start();
+	world_l1_32(&w.l1);
+	set_field(&w, SX_VMCS_EXIT_CONTROLS, SX_EXITC_DEFAULT1);
+	set_field(&w, SX_VMCS_ENTRY_CONTROLS, SX_ENTRYC_DEFAULT1);
+	set_field(&w, SX_VMCS_GUEST_CS_AR, 0xc09b);
+	put64(&w, 0x5000, 0x6001);
+	enter();
+	assert_int_equal(leave(SX_VMEXIT_CPUID).outcome, SX_VMX_SUCCEED);
+	assert_int_equal(w.l1.seg[SX_SEG_CS].ar, 0xc09b);
+	assert_int_equal(w.l1.pdpte[0], 0x6001);
+	assert_int_equal(w.l1.efer, 0);
+}
+
+/* L1 launches, resets its processor, and launches again: nothing is left over. */
+static void a_reset_in_l2(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 1000; i++) {
+		start();
+		enter();
+		sx_vmx_reset(&w.vmx);
+		assert_false(w.vmx.on);
+		assert_false(w.vmx.in_l2);
+		assert_int_equal(launch().vector, SX_VEC_UD);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(launch_state),
+		cmocka_unit_test(blocked_by_mov_ss),
+		cmocka_unit_test(no_current_vmcs),
+		cmocka_unit_test(a_failed_entry_leaves_the_vmcs_clear),
+		cmocka_unit_test(guest_state_is_loaded),
+		cmocka_unit_test(what_is_not_asked_for_is_not_loaded),
+		cmocka_unit_test(efer_follows_the_mode),
+		cmocka_unit_test(pdptes_from_the_vmcs),
+		cmocka_unit_test(the_snapshot_is_what_counts),
+		cmocka_unit_test(events_are_injected),
+		cmocka_unit_test(an_nmi_wakes_and_blocks),
+		cmocka_unit_test(a_failed_entry_keeps_the_event),
+		cmocka_unit_test(msrs_that_no_entry_loads),
+		cmocka_unit_test(held_msrs_reach_the_registers),
+		cmocka_unit_test(a_list_without_end),
+		cmocka_unit_test(msr_store_and_load_at_exit),
+		cmocka_unit_test(aborts),
+		cmocka_unit_test(aborts_of_a_32_bit_host),
+		cmocka_unit_test(exit_information_is_complete),
+		cmocka_unit_test(guest_state_is_saved),
+		cmocka_unit_test(what_is_not_asked_for_is_not_saved),
+		cmocka_unit_test(the_entry_control_follows_lma),
+		cmocka_unit_test(host_state_is_loaded),
+		cmocka_unit_test(an_nmi_exit_blocks_nmis),
+		cmocka_unit_test(a_32_bit_host),
+		cmocka_unit_test(a_reset_in_l2),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

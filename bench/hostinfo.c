@@ -142,6 +142,8 @@ void sx_host_read(struct sx_host *host, const char *root)
 	host->memory_mib = strtoull(text, NULL, 10) / 1024;
 
 	first_line(root, SYS_CPU "isolated", host->isolated, sizeof(host->isolated));
+	if (count_list(host->isolated) == 0) /* some kernels write "(null)" for none */
+		host->isolated[0] = '\0';
 	first_line(root, SYS_CPU "cpu0/cpufreq/scaling_governor", host->governor,
 		   sizeof(host->governor));
 	first_line(root, SYS_CPU "online", text, sizeof(text));

@@ -14,6 +14,12 @@ static void refuse(struct sx_ring_server *s)
 	sx_consumer_close(&s->consumer, SX_RING_REFUSED);
 }
 
+/* A refused ring stays empty for us, whatever the guest writes there later. */
+static enum sx_peek look(const struct sx_ring_server *s)
+{
+	return s->refused ? SX_PEEK_NONE : sx_consumer_peek(&s->consumer);
+}
+
 static void serve(struct sx_ring_server *s)
 {
 	struct sx_cell *cell = sx_consumer_cell(&s->consumer);
@@ -34,14 +40,14 @@ unsigned sx_ring_server_poll(void *server)
 	unsigned served = 0;
 
 	while (served < BUDGET) {
-		enum sx_peek peek = sx_consumer_peek(&s->consumer);
+		enum sx_peek peek = look(s);
 
 		if (__builtin_expect(peek == SX_PEEK_MESSAGE, 0)) {
 			serve(s);
 			served++;
 			continue;
 		}
-		if (__builtin_expect(peek == SX_PEEK_GARBAGE, 0) && !s->refused)
+		if (__builtin_expect(peek == SX_PEEK_GARBAGE, 0))
 			refuse(s);
 		sx_consumer_idle(&s->consumer);
 		break;
@@ -55,7 +61,7 @@ static unsigned ring_sleep(void *ctx)
 	struct sx_ring_server *s = ctx;
 
 	sx_consumer_arm(&s->consumer);
-	return sx_consumer_peek(&s->consumer) == SX_PEEK_MESSAGE;
+	return look(s) == SX_PEEK_MESSAGE;
 }
 
 static void ring_awake(void *ctx)

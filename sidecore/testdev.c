@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "sidecore/testdev.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -86,7 +87,7 @@ const struct sx_bus_ops sx_testdev_bus_ops = {.read = reg_read, .write = reg_wri
 
 /* ---- ring ---- */
 
-static void take_post(struct sx_testdev *d, const struct sx_cell *msg)
+static void count_post(struct sx_testdev *d, const struct sx_cell *msg)
 {
 	d->out_of_sequence += msg->w[0] != d->posts;
 	d->posts++;
@@ -94,35 +95,53 @@ static void take_post(struct sx_testdev *d, const struct sx_cell *msg)
 		d->post_sum += msg->w[i];
 }
 
+/* False when @msg is no post. */
+static bool take_post(struct sx_testdev *d, const struct sx_cell *msg)
+{
+	if (msg->op == SX_TESTDEV_POST)
+		count_post(d, msg);
+	else if (msg->op == SX_TESTDEV_RAISE)
+		raise_irq(d, msg->w[0]);
+	else
+		return false;
+	return true;
+}
+
+/* @status and the words of @w; those that @w leaves out are 0. */
+static enum sx_ring_verdict answer(struct sx_cell *reply, enum sx_testdev_status status,
+				   const uint64_t w[SX_CELL_WORDS])
+{
+	reply->arg = (uint16_t)status;
+	memcpy(reply->w, w, sizeof(reply->w));
+	return SX_RING_REPLIED;
+}
+
+static enum sx_ring_verdict echo(const struct sx_cell *msg, struct sx_cell *reply)
+{
+	reply->arg = SX_TESTDEV_OK;
+	for (int i = 0; i < SX_CELL_WORDS; i++)
+		reply->w[i] = ~msg->w[i];
+	return SX_RING_REPLIED;
+}
+
 static enum sx_ring_verdict ring_message(void *ctx, const struct sx_cell *msg,
 					 struct sx_cell *reply)
 {
 	struct sx_testdev *d = ctx;
 
-	if (msg->op == SX_TESTDEV_POST) {
-		take_post(d, msg);
+	if (take_post(d, msg))
 		return SX_RING_POSTED;
-	}
 	d->requests++;
-	reply->arg = SX_TESTDEV_OK;
 	switch (msg->op) {
 	case SX_TESTDEV_ECHO:
-		for (int i = 0; i < SX_CELL_WORDS; i++)
-			reply->w[i] = ~msg->w[i];
-		break;
+		return echo(msg, reply);
 	case SX_TESTDEV_COUNTS:
-		memset(reply->w, 0, sizeof(reply->w));
-		reply->w[0] = d->posts;
-		reply->w[1] = d->out_of_sequence;
-		reply->w[2] = d->post_sum;
-		reply->w[3] = d->requests;
-		break;
-	default:
-		d->refused++;
-		memset(reply->w, 0, sizeof(reply->w));
-		reply->arg = SX_TESTDEV_BAD_OP;
+		return answer(reply, SX_TESTDEV_OK,
+			      (uint64_t[SX_CELL_WORDS]){d->posts, d->out_of_sequence, d->post_sum,
+							d->rings, d->raised});
 	}
-	return SX_RING_REPLIED;
+	d->refused++;
+	return answer(reply, SX_TESTDEV_BAD_OP, (uint64_t[SX_CELL_WORDS]){0});
 }
 
 struct sx_ring_handler sx_testdev_ring_handler(struct sx_testdev *d)

@@ -17,8 +17,8 @@
 int sx_plot_available(struct sx_error *err);
 
 /*
- * Draw the chart into @path: all of it or nothing. -ENODATA when the report has no row, -ENOENT when
- * gnuplot is missing, -EIO with gnuplot's own words when it fails.
+ * Draw the chart into @path: all of it or nothing. -ENODATA when the report has no row, -ENOENT
+ * when gnuplot is missing, -EIO with gnuplot's own words when it fails.
  */
 int sx_plot_svg(const struct sx_report *r, const char *path, struct sx_error *err);
 

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * Fuzz: any VMCS12. Input: pairs of a field's number (1 byte) and a value (8 bytes), put over a
+ * VMCS12 that enters; a pair with number 255 writes anywhere in L1's memory instead.
+ *
+ * Whatever it says, an entry ends in one of the specified ways; what enters survives an exit, and
+ * enters again as it came out.
+ */
+#include <stdlib.h>
+
+#include "tests/unit/test_vmx_world.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define PAIR 9
+
+static void require(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+static unsigned field_count(void)
+{
+	unsigned n = 0;
+
+	while (sx_vmcs_field_nth(n) >= 0)
+		n++;
+	return n;
+}
+
+static void corrupt(struct world *w, const uint8_t *pair, const int *fields, unsigned count)
+{
+	uint64_t value;
+
+	memcpy(&value, pair + 1, sizeof(value));
+	if (pair[0] == 255)
+		w->mem[value % WORLD_SIZE] = (uint8_t)(value >> 56);
+	else
+		set_field(w, (uint32_t)fields[pair[0] % count], value);
+}
+
+static void leave_and_enter_again(struct world *w)
+{
+	const struct sx_vmx_exit exit = {.reason = SX_VMEXIT_CPUID, .insn_length = 2};
+	struct sx_vmx_result result = sx_vmx_exit(&w->vmx, &w->l2, &exit, &w->l1);
+
+	require(!w->vmx.in_l2);
+	if (result.outcome == SX_VMX_ABORTED)
+		return;
+	require(result.outcome == SX_VMX_SUCCEED);
+	result = sx_vmx_enter(&w->vmx, &w->l1, true, &w->l2);
+	require(result.outcome != SX_VMX_FAIL_INVALID && result.outcome != SX_VMX_FAULT);
+	require(result.outcome != SX_VMX_FAIL_VALID || w->vmx.why);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static int fields[256];
+	static unsigned count;
+	static struct world w;
+	struct sx_vmx_result result;
+
+	if (!count) {
+		count = field_count();
+		for (unsigned i = 0; i < count; i++)
+			fields[i] = sx_vmcs_field_nth(i);
+	}
+	world_init_current(&w);
+	for (; size >= PAIR; data += PAIR, size -= PAIR)
+		corrupt(&w, data, fields, count);
+	result = sx_vmx_enter(&w.vmx, &w.l1, false, &w.l2);
+	switch (result.outcome) {
+	case SX_VMX_ENTERED:
+		require(w.vmx.in_l2 && !w.vmx.why);
+		leave_and_enter_again(&w);
+		break;
+	case SX_VMX_FAIL_VALID:
+		require(result.error == SX_VMERR_VMLAUNCH_NOT_CLEAR || w.vmx.why);
+		break;
+	case SX_VMX_ENTRY_FAILED:
+	case SX_VMX_ABORTED:
+		require(w.vmx.why && !w.vmx.in_l2);
+		break;
+	default:
+		require(result.outcome == SX_VMX_FAIL_INVALID);
+		break;
+	}
+	return 0;
+}

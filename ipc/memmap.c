@@ -13,16 +13,9 @@
 	(1ull << 52) /* no processor has more physical address bits (SDM Vol. 3A 4.1.4) \
 		      */
 
-struct range {
-	sx_gpa gpa;
-	uint64_t size;
-	uint8_t *hva;
-	unsigned flags;
-};
-
 struct sx_memmap_table {
 	unsigned count;
-	struct range range[]; /* sorted by gpa, disjoint */
+	struct sx_memmap_span range[]; /* sorted by gpa, disjoint */
 };
 
 static struct sx_memmap_table *table_new(unsigned count)
@@ -108,9 +101,9 @@ int sx_memmap_add(struct sx_memmap *m, sx_gpa gpa, uint64_t size, void *hva, uns
 		rc = -ENOMEM;
 		goto out;
 	}
-	memcpy(fresh->range, old->range, at * sizeof(struct range));
-	fresh->range[at] = (struct range){gpa, size, hva, flags};
-	memcpy(&fresh->range[at + 1], &old->range[at], (old->count - at) * sizeof(struct range));
+	memcpy(fresh->range, old->range, at * sizeof(fresh->range[0]));
+	fresh->range[at] = (struct sx_memmap_span){gpa, size, hva, flags};
+	memcpy(&fresh->range[at + 1], &old->range[at], (old->count - at) * sizeof(fresh->range[0]));
 	publish(m, fresh);
 out:
 	pthread_mutex_unlock(&m->writers);
@@ -135,9 +128,9 @@ int sx_memmap_remove(struct sx_memmap *m, sx_gpa gpa)
 		rc = -ENOMEM;
 		goto out;
 	}
-	memcpy(fresh->range, old->range, at * sizeof(struct range));
+	memcpy(fresh->range, old->range, at * sizeof(fresh->range[0]));
 	memcpy(&fresh->range[at], &old->range[at + 1],
-	       (old->count - at - 1) * sizeof(struct range));
+	       (old->count - at - 1) * sizeof(fresh->range[0]));
 	publish(m, fresh);
 out:
 	pthread_mutex_unlock(&m->writers);
@@ -145,7 +138,7 @@ out:
 }
 
 /* The range that holds @gpa, or NULL; *left is how many bytes it has from there on. */
-static const struct range *lookup(const struct sx_memmap *m, sx_gpa gpa, uint64_t *left)
+static const struct sx_memmap_span *lookup(const struct sx_memmap *m, sx_gpa gpa, uint64_t *left)
 {
 	const struct sx_memmap_table *t = rcu_dereference(m->table);
 	unsigned at = find(t, gpa);
@@ -159,7 +152,7 @@ static const struct range *lookup(const struct sx_memmap *m, sx_gpa gpa, uint64_
 void *sx_memmap_at(const struct sx_memmap *m, sx_gpa gpa, uint64_t len, enum sx_access access)
 {
 	uint64_t left;
-	const struct range *r = lookup(m, gpa, &left);
+	const struct sx_memmap_span *r = lookup(m, gpa, &left);
 
 	if (!r || !len || len > left)
 		return NULL;
@@ -168,11 +161,22 @@ void *sx_memmap_at(const struct sx_memmap *m, sx_gpa gpa, uint64_t len, enum sx_
 	return r->hva + (gpa - r->gpa);
 }
 
+int sx_memmap_span(const struct sx_memmap *m, sx_gpa gpa, struct sx_memmap_span *span)
+{
+	uint64_t left;
+	const struct sx_memmap_span *r = lookup(m, gpa, &left);
+
+	if (!r)
+		return -EFAULT;
+	*span = *r;
+	return 0;
+}
+
 static int copy(const struct sx_memmap *m, sx_gpa gpa, uint8_t *buf, size_t len, enum sx_access acc)
 {
 	while (len) {
 		uint64_t left;
-		const struct range *r = lookup(m, gpa, &left);
+		const struct sx_memmap_span *r = lookup(m, gpa, &left);
 		size_t n;
 		uint8_t *p;
 

@@ -60,6 +60,17 @@ enum sx_access {
  */
 void *sx_memmap_at(const struct sx_memmap *m, sx_gpa gpa, uint64_t len, enum sx_access access);
 
+/* A whole range, for who translates many addresses between two quiescent states. */
+struct sx_memmap_span {
+	sx_gpa gpa;
+	uint64_t size;
+	uint8_t *hva;
+	unsigned flags; /* enum sx_memmap_flags */
+};
+
+/* The range that holds @gpa, or -EFAULT. Valid as long as what sx_memmap_at() gives. */
+int sx_memmap_span(const struct sx_memmap *m, sx_gpa gpa, struct sx_memmap_span *span);
+
 /* A snapshot copy in or out; 0, or -EFAULT if any byte is not there. Ranges may be crossed. */
 int sx_memmap_read(const struct sx_memmap *m, sx_gpa gpa, void *to, size_t len);
 int sx_memmap_write(const struct sx_memmap *m, sx_gpa gpa, const void *from, size_t len);

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * A virtio device (virtio 1.2, section 2 and 3), apart from how the guest reaches it (pci.h).
+ *
+ * A device model is a struct that begins with, or holds, a struct sx_virtio_device, and a struct
+ * sx_virtio_ops. It does not know in which mode it runs, nor where. Two kinds of thread call it:
+ *
+ *  - the control thread serves the registers of all devices of a VM: in trap mode whichever vCPU
+ *    holds the VM's device lock, in split mode the sidecore of the VM's first exit server;
+ *  - a group's thread runs its queues. A group is one or more queues of the device that belong
+ *    together (net: a pair); most devices have one group with all queues. In split mode a group's
+ *    poller may be on any sidecore, and moves. In trap mode it is the control thread: a
+ *    notification runs the queue on the vCPU that sent it, and what comes from the back end is
+ *    served by a thread that takes the device lock (sx_virtio_device_poll()).
+ *
+ * So ops marked "group" need no lock for what belongs to one group. What a "control" op shares
+ * with a group's is the model's to make atomic; features never change while a queue runs.
+ */
+#ifndef SX_SIDECORE_VIRTIO_DEVICE_H
+#define SX_SIDECORE_VIRTIO_DEVICE_H
+
+#include <linux/virtio_config.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ipc/error.h"
+#include "sidecore/poller.h"
+#include "sidecore/virtio/queue.h"
+
+#define SX_VIRTIO_MAX_QUEUES 130 /* 64 pairs and a control queue; below what one page notifies */
+#define SX_VIRTIO_MAX_CONFIG 256 /* bytes of device configuration */
+#define SX_VIRTIO_BIT(F)     (1ull << (F))
+
+struct sx_virtio_device;
+
+struct sx_virtio_ops {
+	const char *name; /* "virtio-blk" */
+	uint16_t id;      /* virtio 1.2, section 5 */
+
+	/*
+	 * group: look at what the driver made available on @vq, take a bounded amount of it, and
+	 * push what is done. Returns how many items were done. 0 when there is nothing, or when it
+	 * cannot be taken now because the back end is full; then poll() says when it goes on. The
+	 * caller flushes. Called only while sx_virtqueue_ready() says that there is something.
+	 */
+	unsigned (*process)(struct sx_virtio_device *dev, struct sx_virtqueue *vq);
+
+	/* The rest is optional. */
+
+	/*
+	 * group: the back end's side, once a turn: take completions, packets, key strokes, and push
+	 * them to the group's queues that run (vq->running). Returns how many items. The caller
+	 * flushes. Must be cheap when there is nothing.
+	 */
+	unsigned (*poll)(struct sx_virtio_device *dev, unsigned group);
+
+	/* group: @vq runs from now on. */
+	void (*queue_start)(struct sx_virtio_device *dev, struct sx_virtqueue *vq);
+	/*
+	 * group: the driver resets @vq or the device. Returns true when nothing uses the queue's
+	 * buffers any more (no I/O is under way into guest memory); until then it is asked again,
+	 * between calls of poll(). Without it nothing is ever under way between two calls.
+	 */
+	bool (*queue_stop)(struct sx_virtio_device *dev, struct sx_virtqueue *vq);
+
+	/* control: can the device work with exactly @features? */
+	bool (*features_ok)(struct sx_virtio_device *dev, uint64_t features);
+	/*
+	 * control: the driver wrote to the device configuration; the access lies in it. What it
+	 * may change the model stores by sx_virtio_config_set(); all else is to be ignored.
+	 */
+	void (*config_write)(struct sx_virtio_device *dev, uint32_t offset, unsigned size,
+			     uint64_t value);
+	/* control: after a reset of the device, when all queues have stopped. */
+	void (*reset)(struct sx_virtio_device *dev);
+};
+
+/* What kind of device it is; given once. */
+struct sx_virtio_shape {
+	uint64_t features; /* of the device type; those of the rings come by themselves */
+	uint16_t queues;
+	uint16_t queue_size;      /* a power of two, up to SX_VQ_MAX_SIZE */
+	uint16_t max_segs;        /* of a chain, up to SX_VQ_MAX_SEGS */
+	uint16_t groups;          /* 0 stands for 1 */
+	const uint16_t *group_of; /* each queue's group; NULL: all in group 0 */
+	const void *config;       /* the configuration at first; NULL: zeros */
+	uint16_t config_size;
+};
+
+/* The world it is put into; from the wiring. A model passes it on. */
+struct sx_virtio_env {
+	struct sx_dma dma;
+	bool polled;       /* split mode: pollers run the groups; else trap mode */
+	bool may_sleep;    /* polled: their sidecores may sleep, so notifications must be exits */
+	bool platform;     /* offer VIRTIO_F_ACCESS_PLATFORM: dma goes through an IOMMU */
+	uint64_t withhold; /* features not to be offered, for tests and comparisons */
+};
+
+/* How the guest is reached; from the transport. Any thread may call these. */
+struct sx_virtio_transport {
+	void (*queue_interrupt)(void *ctx, struct sx_virtqueue *vq);
+	void (*config_interrupt)(void *ctx);
+	void *ctx;
+};
+
+/* Between the control thread and a queue's group, see device.c. */
+struct sx_virtio_queue_control {
+	struct sx_vq_setup setup; /* control thread's, until `want` says run */
+	bool enabled;             /* control thread's */
+	bool resetting;           /* control thread's: queue_reset was written */
+	uint32_t want;            /* written by the control thread */
+	uint32_t is;              /* written by the group */
+};
+
+struct sx_virtio_group {
+	struct sx_virtio_device *dev;
+	unsigned index;
+	uint32_t attention; /* the control thread has changed something; taken by the group */
+	uint16_t queues;
+	uint16_t running;
+	struct sx_virtqueue **queue; /* the group's queues; first those that run */
+	struct sx_poller poller;     /* to be added to a sidecore in split mode */
+};
+
+struct sx_virtio_device {
+	const struct sx_virtio_ops *ops;
+	struct sx_virtio_env env;
+	struct sx_virtio_transport transport;
+	uint16_t queues;
+	uint16_t groups;
+	struct sx_virtqueue *queue;
+	struct sx_virtio_queue_control *control;
+	struct sx_virtio_group *group;
+	uint64_t offered;
+	uint64_t features;   /* as the driver has acknowledged; fixed from FEATURES_OK on */
+	uint32_t status;     /* VIRTIO_CONFIG_S_*; atomic */
+	bool resetting;      /* control thread's: status 0 was written, queues are stopping */
+	uint32_t generation; /* of the configuration; atomic */
+	uint16_t config_size;
+	uint8_t config[SX_VIRTIO_MAX_CONFIG]; /* each byte atomic; see sx_virtio_config_set() */
+	/*
+	 * The model's: a descriptor that poll() or select() finds readable when ops->poll() has
+	 * something to do; -1: none, ops->poll() has to be called now and then. For trap mode.
+	 */
+	int wake_fd;
+	uint64_t faults;   /* queues that broke; relaxed */
+	const char *fault; /* the last one's reason, a fixed string; NULL: none */
+	uint64_t refused;  /* register accesses that are not allowed; control thread's */
+};
+
+/* ---- for device models ---- */
+
+/* @ops and the strings in it must stay; @shape may go. wake_fd is -1 afterwards. */
+int sx_virtio_device_init(struct sx_virtio_device *dev, const struct sx_virtio_ops *ops,
+			  const struct sx_virtio_shape *shape, const struct sx_virtio_env *env,
+			  struct sx_error *err);
+/* No thread runs it any more. Safe on a zeroed struct. */
+void sx_virtio_device_destroy(struct sx_virtio_device *dev);
+
+/* Was this feature negotiated? Only of use while a queue runs. */
+static inline bool sx_virtio_has(const struct sx_virtio_device *dev, unsigned bit)
+{
+	return dev->features & SX_VIRTIO_BIT(bit);
+}
+
+/*
+ * Change bytes of the device configuration. Any one thread at a time. The driver sees a new
+ * generation, never half a change (virtio 1.2, 2.5.3), and with @interrupt a configuration change
+ * notification, if it is up.
+ */
+void sx_virtio_config_set(struct sx_virtio_device *dev, uint32_t offset, const void *bytes,
+			  uint32_t len, bool interrupt);
+
+/* ---- for the wiring ---- */
+
+/*
+ * In split mode each dev->group[i].poller is added to a sidecore (sx_sidecore_add()). In trap
+ * mode the wiring calls this, with the device lock held, when wake_fd is readable, or now and
+ * then when there is none. Returns how many items were done.
+ */
+unsigned sx_virtio_device_poll(struct sx_virtio_device *dev);
+
+/* ---- for a transport; control thread ---- */
+
+/* The driver's status register. Writing 0 begins a reset, which reads as 0 once it is complete. */
+uint8_t sx_virtio_status(struct sx_virtio_device *dev);
+void sx_virtio_set_status(struct sx_virtio_device *dev, uint8_t status);
+
+/* Feature bits @word * 32 and up, as offered; and as the driver acknowledges them. */
+uint32_t sx_virtio_offered(const struct sx_virtio_device *dev, uint32_t word);
+uint32_t sx_virtio_acknowledged(const struct sx_virtio_device *dev, uint32_t word);
+void sx_virtio_acknowledge(struct sx_virtio_device *dev, uint32_t word, uint32_t bits);
+
+/* Change a queue's set-up; ignored and counted while it is enabled. */
+struct sx_vq_setup *sx_virtio_queue_setup(struct sx_virtio_device *dev, unsigned queue);
+void sx_virtio_queue_enable(struct sx_virtio_device *dev, unsigned queue);
+bool sx_virtio_queue_enabled(const struct sx_virtio_device *dev, unsigned queue);
+/* VIRTIO_F_RING_RESET: begin one, and ask whether it is under way. */
+void sx_virtio_queue_reset(struct sx_virtio_device *dev, unsigned queue);
+bool sx_virtio_queue_resetting(struct sx_virtio_device *dev, unsigned queue);
+
+/* The driver notified us about @queue, by an exit. Runs it, or wakes who polls it. */
+void sx_virtio_notify(struct sx_virtio_device *dev, unsigned queue);
+
+/* Bytes of the device configuration, all ones beyond its end. */
+uint64_t sx_virtio_config_read(struct sx_virtio_device *dev, uint32_t offset, unsigned size);
+void sx_virtio_config_write(struct sx_virtio_device *dev, uint32_t offset, unsigned size,
+			    uint64_t value);
+
+#endif

@@ -7,7 +7,6 @@
  * terminal is told to read no mark-up in it.
  */
 #include <errno.h>
-#include <math.h>
 #include <string.h>
 
 #include "bench/plot.h"
@@ -151,6 +150,11 @@ static void find_bars(struct chart *c)
 	}
 }
 
+static double larger(double a, double b)
+{
+	return a > b ? a : b;
+}
+
 static void find_width(struct chart *c)
 {
 	const struct sx_report_figure *floor = &c->report->floor[0];
@@ -159,28 +163,49 @@ static void find_width(struct chart *c)
 	c->right = EDGE;
 	if (c->report->floor_count)
 		c->right += SMALL_LETTER * (double)sx_term_columns(floor->name);
-	inside = fmax(MIN_WIDTH, BAR_PIXELS * (c->end + GROUP_GAP));
+	inside = larger(MIN_WIDTH, BAR_PIXELS * (c->end + GROUP_GAP));
 	c->width = LEFT_MARGIN + inside + c->right;
-	c->margin = fmax(GROUP_GAP, inside / MAX_PIXELS - c->end) / 2;
+	c->margin = larger(GROUP_GAP, inside / MAX_PIXELS - c->end) / 2;
+}
+
+static double smaller(double a, double b)
+{
+	return a < b ? a : b;
+}
+
+/* The power of ten at or below. */
+static double decade_below(double ns)
+{
+	double decade = 1;
+
+	while (decade > ns)
+		decade /= 10;
+	while (decade * 10 <= ns)
+		decade *= 10;
+	return decade;
 }
 
 static void find_scale(struct chart *c)
 {
-	double low = INFINITY, high = 1, decades;
+	double low = 0, high = 1;
 
+	if (c->report->floor_count)
+		low = c->report->floor[0].value;
 	for (size_t i = 0; i < c->bar_count; i++) {
-		if (c->bar[i].p50 > 0)
-			low = fmin(low, c->bar[i].p50);
-		high = fmax(high, fmax(c->bar[i].p50, c->bar[i].p99));
+		const struct bar *bar = &c->bar[i];
+
+		if (bar->p50 > 0)
+			low = low > 0 ? smaller(low, bar->p50) : bar->p50;
+		high = larger(high, larger(bar->p50, bar->p99));
 	}
-	if (c->report->floor_count && c->report->floor[0].value > 0)
-		low = fmin(low, c->report->floor[0].value);
-	if (!isfinite(low))
+	if (low <= 0)
 		low = 1;
-	/* The lowest bar has to have some height, the highest some room above it for its label. */
-	c->low = pow(10, floor(log10(fmin(low / 1.8, high / 20))));
-	decades = log10(high / c->low);
-	c->high = high * pow(10, 0.07 * decades + 0.1);
+	/* The lowest bar has to have some height ... */
+	c->low = decade_below(smaller(low / 1.8, high / 20));
+	/* ... and the highest some room above it, the same on paper for any number of decades. */
+	c->high = high * 1.26;
+	for (double decade = c->low; decade < high; decade *= 10)
+		c->high *= 1.17;
 }
 
 /* --- the program --------------------------------------------------------------------------------
@@ -327,13 +352,13 @@ static void write_data(const struct chart *c, size_t series)
 	fprintf(c->out, "$data%zu << END_OF_DATA\n", series);
 	for (size_t i = 0; i < c->bar_count; i++) {
 		const struct bar *bar = &c->bar[i];
-		double p50 = fmax(bar->p50, c->low), p99 = fmax(bar->p99, c->low);
+		double p50 = larger(bar->p50, c->low), p99 = larger(bar->p99, c->low);
 		char text[32];
 
 		if (bar->series != series)
 			continue;
 		sx_format_ns(bar->p50, true, text, sizeof(text));
-		fprintf(c->out, "%g\t%g\t%g\t%g\t%s\n", bar->x, p50, p99, fmax(p50, p99), text);
+		fprintf(c->out, "%g\t%g\t%g\t%g\t%s\n", bar->x, p50, p99, larger(p50, p99), text);
 	}
 	fprintf(c->out, "END_OF_DATA\n");
 }

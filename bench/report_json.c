@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <jansson.h>
-#include <math.h>
 #include <string.h>
 
 #include "bench/outfile.h"
@@ -67,9 +66,14 @@ static void put_count(struct object *o, const char *key, uint64_t count)
 	put(o, key, json_integer((json_int_t)count));
 }
 
+/* @value is not negative. One beyond all digits that a double has is whole already. */
 static json_t *rounded(double value, double steps)
 {
-	return value == SX_NOT_MEASURED ? json_null() : json_real(round(value * steps) / steps);
+	if (value == SX_NOT_MEASURED)
+		return json_null();
+	if (value * steps < 9e15)
+		value = (double)(uint64_t)(value * steps + 0.5) / steps;
+	return json_real(value);
 }
 
 static void put_ns(struct object *o, const char *key, double value)

@@ -46,7 +46,7 @@ struct sx_placement_request {
 	 * this machine, nothing for another. */
 	const char *sys_cpu;
 	/* CPUs the process may use, as a list or mask. NULL: its affinity mask on this machine,
-	 * all CPUs of another. */
+	 * what the topology allows on another. */
 	const char *allowed;
 };
 

@@ -295,13 +295,13 @@ static unsigned settle(struct chooser *c, unsigned need, bool allow_smt)
 }
 
 static int too_few(const struct chooser *c, unsigned n_side, unsigned free, unsigned for_guests,
-		   bool allow_smt, struct sx_error *err)
+		   struct sx_error *err)
 {
 	struct chooser threads = *c;
 	bool smt_helps;
 
 	threads.siblings = true;
-	smt_helps = !allow_smt && count(&threads, &c->pool).free >= (uint64_t)n_side + for_guests;
+	smt_helps = count(&threads, &c->pool).free >= (uint64_t)n_side + for_guests;
 	if (!n_side)
 		return sx_fail(err, -ENOSPC,
 			       "no CPU is left for a guest core; name fewer --sidecores or let the "
@@ -328,7 +328,7 @@ int sx_place_choose(struct sx_placement *p, unsigned n_guest, unsigned n_side, b
 	/* With more sidecores than CPUs only the count for the sentence matters. */
 	free = settle(&c, n_guest + (n_side < p->n_cpus ? n_side : p->n_cpus), allow_smt);
 	if (free < for_guests || n_side > free - for_guests)
-		return too_few(&c, n_side, free, for_guests, allow_smt, err);
+		return too_few(&c, n_side, free, for_guests, err);
 	if (n_guest > free - n_side)
 		n_guest = free - n_side;
 	if (p->n_guest)

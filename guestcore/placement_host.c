@@ -270,7 +270,7 @@ static int read_kernel_sets(struct sx_placement *p, const struct sx_placement_re
 		return parse_set("the list of allowed CPUs", req->allowed, k->allowed, err);
 	if (p->this_machine)
 		return own_mask(p, k->isolated, k->allowed);
-	return hwloc_bitmap_copy(k->allowed, hwloc_topology_get_topology_cpuset(p->topology)) < 0
+	return hwloc_bitmap_copy(k->allowed, hwloc_topology_get_allowed_cpuset(p->topology)) < 0
 		       ? -ENOMEM
 		       : 0;
 }

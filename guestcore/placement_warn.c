@@ -134,10 +134,12 @@ static int warn_nodes(struct sx_placement *p)
 			  "the guest cores are on NUMA nodes %s, so much of the guest's memory "
 			  "is far from each; choose them from one node",
 			  sx_place_format(nodes, text, sizeof(text)));
-	if (!rc && !hwloc_bitmap_isequal(nodes, p->memory))
+	if (!rc && hwloc_bitmap_andnot(nodes, nodes, p->memory) < 0)
+		rc = -ENOMEM;
+	if (!rc && !hwloc_bitmap_iszero(nodes))
 		rc = warn(p,
-			  "not all of NUMA node %s, where the guest cores are, may give memory "
-			  "to this process, so guest memory is far away; widen cpuset.mems",
+			  "this process may not take memory from NUMA node %s, where guest cores "
+			  "are, so guest memory is far away; widen cpuset.mems",
 			  sx_place_format(nodes, text, sizeof(text)));
 	hwloc_bitmap_free(nodes);
 	return rc;

@@ -305,6 +305,14 @@ static void each_sidecore_is_near_its_own_guests(void **state)
 	sx_placement_free(p);
 }
 
+static void groups_stay_together(void **state)
+{
+	/* Two caches of one node rather than of two nodes. */
+	(void)state;
+	want_choice(REQ(.n_guest = 2, .n_side = 2, .topology = "pack:1 numa:2 l3:2 core:2 pu:1"),
+		    "4,6|5,7");
+}
+
 static void named_guests_draw_the_sidecores(void **state)
 {
 	(void)state;
@@ -338,6 +346,9 @@ static void smt_siblings_are_taken_only_when_asked_for(void **state)
 	want_choice(REQ(.n_guest = 3, .n_side = 1, .topology = core), "2|0");
 	want_choice(REQ(.n_guest = 3, .n_side = 1, .allow_smt = true, .topology = core), "1,2,3|0");
 	/* Whole cores as long as there are any. */
+	want_choice(REQ(.n_guest = 3, .n_side = 1, .allow_smt = true,
+			.topology = "pack:1 numa:1 l3:1 core:3 pu:2"),
+		    "1,2,4|3");
 	want_choice(REQ(.n_guest = 1, .n_side = 1, .allow_smt = true, .topology = core), "2|0");
 	want_choice(REQ(.guest_cores = "3", .n_side = 1, .topology = core), "3|0");
 	/* Named siblings are the user's wish. */
@@ -481,6 +492,7 @@ int main(void)
 		cmocka_unit_test(one_cache_is_better_than_two),
 		cmocka_unit_test(one_node_is_better_than_two),
 		cmocka_unit_test(each_sidecore_is_near_its_own_guests),
+		cmocka_unit_test(groups_stay_together),
 		cmocka_unit_test(named_guests_draw_the_sidecores),
 		cmocka_unit_test(named_sidecores_draw_the_guests),
 		cmocka_unit_test(smt_siblings_are_taken_only_when_asked_for),

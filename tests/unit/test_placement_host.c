@@ -51,6 +51,20 @@ static void isolated_cpus_are_chosen_first(void **state)
 	want_choice_with_isolated("3,6,7", TWO_NODES, 1, 1, "6|7");
 	/* Not enough: one node counts for more. */
 	want_choice_with_isolated("3,6", TWO_NODES, 2, 1, "3,1|2");
+	want_choice_with_isolated("6,7", "pack:1 numa:1 l3:4 core:2 pu:1", 2, 2, "6,2|7,3");
+}
+
+static void near_counts_for_more_than_isolated(void **state)
+{
+	struct fake_sys sys;
+
+	(void)state;
+	fake_sys_make(&sys, "3,6,7", NULL, "0-7", "0-7");
+	want_choice(REQ(.guest_cores = "1", .n_side = 2, .topology = TWO_NODES, .sys_cpu = sys.dir),
+		    "1|3,2");
+	want_choice(REQ(.sidecores = "1", .n_guest = 2, .topology = TWO_NODES, .sys_cpu = sys.dir),
+		    "3,2|1");
+	fake_sys_remove(&sys);
 }
 
 static void nothing_is_isolated_when_the_kernel_says_nothing(void **state)
@@ -164,8 +178,10 @@ static void garbage_from_the_kernel_is_refused(void **state)
 
 /* --- topology files ---------------------------------------------------------------------- */
 
-static void make_xml(char path[32], const char *synthetic)
+/* @cpus and @nodes: what a process there may use; NULL for all. */
+static void make_xml(char path[32], const char *synthetic, const char *cpus, const char *nodes)
 {
+	hwloc_bitmap_t cpuset = hwloc_bitmap_alloc(), nodeset = hwloc_bitmap_alloc();
 	hwloc_topology_t t;
 	int fd;
 
@@ -174,10 +190,20 @@ static void make_xml(char path[32], const char *synthetic)
 	assert_true(fd >= 0);
 	close(fd);
 	assert_int_equal(hwloc_topology_init(&t), 0);
+	assert_int_equal(hwloc_topology_set_flags(t, HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED), 0);
 	assert_int_equal(hwloc_topology_set_synthetic(t, synthetic), 0);
 	assert_int_equal(hwloc_topology_load(t), 0);
+	assert_int_equal(hwloc_bitmap_list_sscanf(cpuset, cpus ? cpus : "0"), 0);
+	assert_int_equal(hwloc_bitmap_list_sscanf(nodeset, nodes ? nodes : "0"), 0);
+	if (cpus || nodes)
+		assert_int_equal(hwloc_topology_allow(t, cpus ? cpuset : NULL,
+						      nodes ? nodeset : NULL,
+						      HWLOC_ALLOW_FLAG_CUSTOM),
+				 0);
 	assert_int_equal(hwloc_topology_export_xml(t, path, 0), 0);
 	hwloc_topology_destroy(t);
+	hwloc_bitmap_free(nodeset);
+	hwloc_bitmap_free(cpuset);
 }
 
 static void another_machines_file_can_be_planned_for(void **state)
@@ -185,9 +211,27 @@ static void another_machines_file_can_be_planned_for(void **state)
 	char path[32];
 
 	(void)state;
-	make_xml(path, "pack:2 numa:1 l3:1 core:4 pu:2");
+	make_xml(path, "pack:2 numa:1 l3:1 core:4 pu:2", NULL, NULL);
 	want_choice(REQ(.n_guest = 3, .n_side = 1, .topology = path), "8,10,12|14");
 	want_refusal(REQ(.guest_cores = "16", .topology = path), -ENODEV, "CPU 16");
+	unlink(path);
+}
+
+static void what_another_machine_forbids_is_respected(void **state)
+{
+	struct sx_placement *p;
+	char path[32];
+
+	(void)state;
+	make_xml(path, TWO_NODES, "2-5", "0");
+	want_refusal(REQ(.guest_cores = "6", .topology = path), -EPERM, "not among CPUs 2-5");
+	want_choice(REQ(.n_guest = 8, .n_side = 1, .topology = path), "2,4,5|3");
+	p = want_plan(REQ(.guest_cores = "2", .topology = path));
+	assert_int_equal(sx_placement_warnings(p), 0);
+	sx_placement_free(p);
+	p = want_plan(REQ(.guest_cores = "2,4", .topology = path));
+	assert_true(warns(p, "may not take memory from NUMA node 1, where guest cores are"));
+	sx_placement_free(p);
 	unlink(path);
 }
 
@@ -197,7 +241,7 @@ static void a_file_that_is_no_topology_is_refused(void **state)
 	FILE *f;
 
 	(void)state;
-	make_xml(path, FLAT);
+	make_xml(path, FLAT, NULL, NULL);
 	f = fopen(path, "w");
 	assert_non_null(f);
 	fputs("<topology><object type=\"Machine\"", f);
@@ -224,17 +268,22 @@ static unsigned last_of(const cpu_set_t *set)
 }
 
 /*
- * Affinity is the thread's, so these run on one of their own. cmocka's assertions belong to the
- * main thread, so a body counts what went wrong and returns that.
+ * Affinity is the thread's, so these run on one of their own, and the main thread's must not
+ * change. cmocka's assertions belong to the main thread, so a body counts what went wrong and
+ * returns that.
  */
 static void want_none_wrong(void *(*body)(void *), void *arg)
 {
+	cpu_set_t before, after;
 	pthread_t thread;
 	void *wrong;
 
+	(void)own_cpus(&before);
 	assert_int_equal(pthread_create(&thread, NULL, body, arg), 0);
 	assert_int_equal(pthread_join(thread, &wrong), 0);
 	assert_int_equal((intptr_t)wrong, 0);
+	(void)own_cpus(&after);
+	assert_true(CPU_EQUAL(&before, &after));
 }
 
 #define EXPECT(ok) (wrong += !(ok))
@@ -340,7 +389,10 @@ static void *bind_to_own_core(void *arg)
 	EXPECT(sx_placement_bind_thread(p, cpu, &err) == 0);
 	EXPECT(own_cpus(&now) == 1 && CPU_ISSET(cpu, &now));
 	EXPECT(sched_getcpu() == (int)cpu);
-	EXPECT(sx_placement_bind_thread(p, cpu + 1, &err) == -EINVAL);
+	for (unsigned i = 0; i < CPU_SETSIZE; i++) { /* those that exist, and others */
+		if (i != cpu)
+			EXPECT(sx_placement_bind_thread(p, i, &err) == -EINVAL);
+	}
 	EXPECT(sx_placement_bind_thread(p, UINT_MAX, NULL) == -EINVAL);
 	EXPECT(strstr(err.text, "no guest core or sidecore") != NULL);
 	EXPECT(own_cpus(&now) == 1 && CPU_ISSET(cpu, &now));
@@ -350,15 +402,10 @@ static void *bind_to_own_core(void *arg)
 static void threads_are_bound_to_planned_cpus_only(void **state)
 {
 	struct sx_placement *p = want_plan(REQ(.n_guest = 1));
-	cpu_set_t before, after;
 
 	(void)state;
-	(void)own_cpus(&before);
 	want_none_wrong(bind_to_own_core, p);
 	sx_placement_free(p);
-	/* The thread's binding is its own. */
-	(void)own_cpus(&after);
-	assert_true(CPU_EQUAL(&before, &after));
 }
 
 static void planning_moves_nobody_and_leaves_the_environment(void **state)
@@ -439,12 +486,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(isolated_cpus_are_chosen_first),
+		cmocka_unit_test(near_counts_for_more_than_isolated),
 		cmocka_unit_test(nothing_is_isolated_when_the_kernel_says_nothing),
 		cmocka_unit_test(isolation_that_lacks_is_told),
 		cmocka_unit_test(nodes_and_caches_apart_are_told),
 		cmocka_unit_test(offline_cpus_are_refused_and_never_chosen),
 		cmocka_unit_test(garbage_from_the_kernel_is_refused),
 		cmocka_unit_test(another_machines_file_can_be_planned_for),
+		cmocka_unit_test(what_another_machine_forbids_is_respected),
 		cmocka_unit_test(a_file_that_is_no_topology_is_refused),
 		cmocka_unit_test(the_affinity_mask_is_the_limit),
 		cmocka_unit_test(isolated_cpus_are_allowed_beside_the_usual_mask),

@@ -173,6 +173,24 @@ static void pictures_keep_to_the_columns(void **state)
 	}
 }
 
+static void boxes_in_a_column_are_equally_wide(void **state)
+{
+	struct sx_placement *p = want_plan(REQ(.n_guest = 1, .topology = "numa:11 core:1 pu:1"));
+	char *text = text_of(p, LOOK(.columns = 20)), *save = NULL;
+	unsigned lines = 0;
+
+	(void)state;
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		if (!strchr("+|", line[0]))
+			continue;
+		assert_int_equal(strlen(line), strlen("+- NUMA node 10 -+"));
+		lines++;
+	}
+	assert_int_equal(lines, 11 * 5);
+	free(text);
+	sx_placement_free(p);
+}
+
 static void a_narrow_terminal_gets_a_picture_too(void **state)
 {
 	struct sx_placement *p =
@@ -339,6 +357,7 @@ int main(void)
 		cmocka_unit_test(siblings_share_a_wall_in_utf8),
 		cmocka_unit_test(sidecores_say_whom_they_serve),
 		cmocka_unit_test(pictures_keep_to_the_columns),
+		cmocka_unit_test(boxes_in_a_column_are_equally_wide),
 		cmocka_unit_test(a_narrow_terminal_gets_a_picture_too),
 		cmocka_unit_test(colours_are_written_only_when_wanted),
 		cmocka_unit_test(an_svg_file_stands_alone),

@@ -30,10 +30,10 @@ static uint64_t tsc_end(void)
 }
 
 /*
- * As many lines as a testdev ring has cells: how far a line is depends on the slice of the
- * last-level cache that its address falls to, so one line alone would make the floor a lottery.
+ * As many lines as testdev's ring for requests has cells: how far a line is depends on the slice of
+ * the last-level cache that its address falls to, so one line alone would make the floor a lottery.
  */
-#define LINES 256u
+#define LINES 64u
 
 struct pingpong {
 	struct {

@@ -9,15 +9,16 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define RING_ORDER  8
-#define MSI_ADDRESS 0xfee00000ull /* physical destination APIC ID 0 (SDM Vol. 3A 11.11.1) */
-#define VECTOR      0x60
-#define TWIN_VECTOR 0x61
-#define PAGE        4096ull
+#define REQUEST_ORDER 6
+#define STREAM_ORDER  12
+#define MSI_ADDRESS   0xfee00000ull /* physical destination APIC ID 0 (SDM Vol. 3A 11.11.1) */
+#define VECTOR        0x60
+#define TWIN_VECTOR   0x61
+#define PAGE          4096ull
 
-static uint64_t ring_stride(void)
+static uint32_t ring_stride(uint32_t order)
 {
-	return (sx_ring_bytes(RING_ORDER) + PAGE - 1) & ~(PAGE - 1);
+	return (uint32_t)((sx_ring_bytes(order) + PAGE - 1) & ~(PAGE - 1));
 }
 
 /* ---- the ring doorbell ---- */
@@ -40,7 +41,7 @@ static int kick_write(void *dev, uint64_t offset, unsigned size, uint64_t value)
 
 	(void)offset;
 	(void)size;
-	if (value >= m->config.vcpus)
+	if (value >= m->ring_count)
 		return SX_EXIT_CONTINUE;
 	if (m->mode == SX_TRAP)
 		while (sx_ring_server_poll(&m->ring[value].server))
@@ -143,21 +144,33 @@ static int create_devices(struct sx_machine *m, struct sx_error *err)
 	return rc;
 }
 
-static int create_rings(struct sx_machine *m, sx_gpa rings, struct sx_error *err)
+static int create_ring(struct sx_machine *m, const struct sx_boot_rings *where, unsigned vcpu,
+		       enum sx_machine_ring_kind kind, struct sx_error *err)
 {
+	static const char *const names[] = {"requests", "stream"};
+	struct sx_machine_ring *r = &m->ring[SX_RING_KINDS * vcpu + kind];
+	struct sx_ring_handler handler = sx_testdev_ring_handler(&r->dev);
 	unsigned flags = m->config.sidecores_sleep ? SX_RING_KICK : 0;
+
+	sx_testdev_init(&r->dev, NULL);
+	return sx_ring_server_init(&r->server, names[kind], &m->vm.memory,
+				   where->base + (uint64_t)vcpu * where->stride, where->order,
+				   flags, &handler, err);
+}
+
+static int create_rings(struct sx_machine *m, struct sx_error *err)
+{
+	unsigned count = SX_RING_KINDS * m->config.vcpus;
 	int rc = 0;
 
-	m->ring = calloc(m->config.vcpus, sizeof(*m->ring));
+	m->ring = calloc(count, sizeof(*m->ring));
 	if (!m->ring)
 		return -ENOMEM;
+	m->ring_count = count;
 	for (unsigned i = 0; rc == 0 && i < m->config.vcpus; i++) {
-		struct sx_ring_handler handler = sx_testdev_ring_handler(&m->ring[i].dev);
-
-		sx_testdev_init(&m->ring[i].dev, NULL);
-		rc = sx_ring_server_init(&m->ring[i].server, "testdev-ring", &m->vm.memory,
-					 rings + i * ring_stride(), RING_ORDER, flags, &handler,
-					 err);
+		rc = create_ring(m, &m->boot.requests, i, SX_REQUEST_RING, err);
+		if (rc == 0)
+			rc = create_ring(m, &m->boot.streams, i, SX_STREAM_RING, err);
 	}
 	return rc;
 }
@@ -178,32 +191,53 @@ static int create_servers(struct sx_machine *m, struct sx_error *err)
 	return rc;
 }
 
+/* The rings take the top of memory. */
+static void place_rings(struct sx_machine *m, struct sx_boot_rings *requests,
+			struct sx_boot_rings *streams)
+{
+	*requests = (struct sx_boot_rings){.order = REQUEST_ORDER,
+					   .stride = ring_stride(REQUEST_ORDER)};
+	*streams =
+		(struct sx_boot_rings){.order = STREAM_ORDER, .stride = ring_stride(STREAM_ORDER)};
+	streams->base = m->config.memory - (uint64_t)m->config.vcpus * streams->stride;
+	requests->base = streams->base - (uint64_t)m->config.vcpus * requests->stride;
+}
+
 static int load_guest(struct sx_machine *m, struct sx_error *err)
 {
-	sx_gpa rings = m->config.memory - m->config.vcpus * ring_stride();
+	struct sx_boot_rings requests, streams;
 	struct sx_boot_info *b = &m->boot;
 	struct sx_elf_image image;
 	int rc;
 
-	rc = sx_microguest_load(&m->vm, m->config.guest, m->config.memory, rings, m->config.vcpus,
-				b, &image, err);
+	place_rings(m, &requests, &streams);
+	rc = sx_microguest_load(&m->vm, m->config.guest, m->config.memory, requests.base,
+				m->config.vcpus, b, &image, err);
 	if (rc < 0)
 		return rc;
 	b->tsc_khz = sx_vcpu_tsc_khz(&m->vcpu[0]);
 	b->split = m->config.mode == SX_SPLIT;
 	b->testdev = SX_MACHINE_TESTDEV_GPA;
 	b->twin = SX_MACHINE_TWIN_GPA;
-	b->rings = rings;
-	b->ring_order = RING_ORDER;
-	b->ring_stride = (uint32_t)ring_stride();
+	b->requests = requests;
+	b->streams = streams;
 	b->ring_kick = SX_MACHINE_KICK_GPA;
 	b->vector = VECTOR;
 	b->twin_vector = TWIN_VECTOR;
 	b->argument = m->config.argument;
-	rc = create_rings(m, rings, err);
+	rc = create_rings(m, err);
 	if (rc == 0)
 		rc = sx_microguest_start(&m->vm, m->vcpu, b, &image, err);
 	return rc;
+}
+
+/* What the rings and stacks take, and 1 MiB for the program. */
+static uint64_t least_memory(unsigned vcpus)
+{
+	uint64_t each =
+		ring_stride(REQUEST_ORDER) + ring_stride(STREAM_ORDER) + SX_GUEST_STACK_SIZE;
+
+	return SX_GUEST_IMAGE + vcpus * each + (1ull << 20);
 }
 
 static int check_config(const struct sx_machine_config *c, struct sx_error *err)
@@ -211,11 +245,12 @@ static int check_config(const struct sx_machine_config *c, struct sx_error *err)
 	if (c->vcpus < 1 || c->vcpus > SX_MACHINE_MAX_VCPUS)
 		return sx_fail(err, -EINVAL, "a micro-guest has 1 to %d vCPUs; change --vcpus",
 			       SX_MACHINE_MAX_VCPUS);
-	if (c->memory % PAGE || c->memory < SX_MICROGUEST_MIN_MEMORY ||
+	if (c->memory % PAGE || c->memory < least_memory(c->vcpus) ||
 	    c->memory > SX_MICROGUEST_MAX_MEMORY)
 		return sx_fail(err, -EINVAL,
-			       "a micro-guest has 4 MiB to 3 GiB of memory, in whole pages; "
-			       "change --memory");
+			       "a micro-guest with %u vCPUs has %" PRIu64
+			       " MiB to 3 GiB of memory; change --memory",
+			       c->vcpus, (least_memory(c->vcpus) >> 20) + 1);
 	if (c->sidecore_count > SX_MACHINE_MAX_SIDECORES)
 		return sx_fail(err, -EINVAL, "a machine uses at most %d sidecores; name fewer",
 			       SX_MACHINE_MAX_SIDECORES);
@@ -269,7 +304,7 @@ int sx_machine_create(struct sx_machine *m, const struct sx_machine_config *conf
 /* Every part knows whether it was made: destroy runs after a partial create too. */
 void sx_machine_destroy(struct sx_machine *m)
 {
-	for (unsigned i = 0; m->ring && i < m->config.vcpus; i++)
+	for (unsigned i = 0; i < m->ring_count; i++)
 		sx_sidecore_remove(&m->ring[i].server.poller);
 	sx_sidecore_remove(&m->twin.poller);
 	for (unsigned i = 0; m->server && i < m->config.sidecore_count; i++) {
@@ -311,14 +346,14 @@ static int join_sidecores(struct sx_machine *m)
 		rc = sx_sidecore_add(sc[i], &m->server[i].poller);
 	if (rc == 0)
 		rc = sx_sidecore_add(sc[0], &m->twin.poller);
-	for (unsigned i = 0; rc == 0 && i < m->config.vcpus; i++)
+	for (unsigned i = 0; rc == 0 && i < m->ring_count; i++)
 		rc = sx_sidecore_add(sc[i % n], &m->ring[i].server.poller);
 	return rc;
 }
 
 static void leave_sidecores(struct sx_machine *m)
 {
-	for (unsigned i = 0; i < m->config.vcpus; i++)
+	for (unsigned i = 0; i < m->ring_count; i++)
 		sx_sidecore_remove(&m->ring[i].server.poller);
 	sx_sidecore_remove(&m->twin.poller);
 	for (unsigned i = 0; i < m->config.sidecore_count; i++)
@@ -380,17 +415,20 @@ int sx_machine_set_mode(struct sx_machine *m, enum sx_mode mode, struct sx_error
 
 void sx_machine_incidents(struct sx_machine *m, void (*report)(const char *text))
 {
-	for (unsigned i = 0; i < m->config.vcpus; i++) {
+	for (unsigned i = 0; i < m->ring_count; i++) {
 		struct sx_machine_ring *r = &m->ring[i];
 		char text[160];
 
-		if (r->told || !r->server.refused)
+		/* Pairs with the release in the ring server's refuse(). */
+		if (r->told || !sx_load_acquire(&r->server.refused))
 			continue;
 		r->told = true;
-		snprintf(text, sizeof(text),
-			 "the guest broke the protocol of the ring of vCPU %u (turn word 0x%" PRIx32
-			 " at message %" PRIu32 "); that ring was closed",
-			 i, r->server.bad_turn, r->server.consumer.next);
+		snprintf(
+			text, sizeof(text),
+			"the guest broke the protocol of ring '%s' of vCPU %u (turn word 0x%" PRIx32
+			" at message %" PRIu32 "); that ring was closed",
+			r->server.poller.name, i / SX_RING_KINDS, r->server.bad_turn,
+			r->server.bad_message);
 		report(text);
 	}
 }

@@ -48,7 +48,13 @@ struct sx_machine_config {
 	uint64_t argument;    /* struct sx_boot_info, argument */
 };
 
-/* One vCPU's ring on testdev and what serves it. */
+/* One ring on testdev and what serves it. Each vCPU has two (ipc/wire/boot.h). */
+enum sx_machine_ring_kind {
+	SX_REQUEST_RING,
+	SX_STREAM_RING,
+	SX_RING_KINDS,
+};
+
 struct sx_machine_ring {
 	struct sx_ring_server server;
 	struct sx_testdev dev;
@@ -76,7 +82,8 @@ struct sx_machine {
 	int gsi, twin_gsi;
 	struct sx_testdev testdev;
 	struct sx_testdev_page twin;
-	struct sx_machine_ring *ring; /* one for each vCPU */
+	struct sx_machine_ring *ring; /* ring[SX_RING_KINDS * vcpu + kind] */
+	unsigned ring_count;
 	struct sx_bus_range testdev_range, twin_range, kick_range;
 };
 

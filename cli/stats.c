@@ -53,9 +53,10 @@ static void print_devices(FILE *to, struct sx_machine *m)
 	for (unsigned i = 0; i < count; i++)
 		fprintf(to, "  %-22s %12" PRIu64 " %12" PRIu64 "\n", range[i]->name,
 			range[i]->reads, range[i]->writes);
-	for (unsigned i = 0; i < m->config.vcpus; i++)
-		fprintf(to, "  ring of vCPU %-9u %12" PRIu64 " messages%s\n", i,
-			m->ring[i].server.messages, m->ring[i].server.refused ? ", refused" : "");
+	for (unsigned i = 0; i < m->ring_count; i++)
+		fprintf(to, "  vCPU %-4u %-12s %12" PRIu64 " messages%s\n", i / SX_RING_KINDS,
+			m->ring[i].server.poller.name, m->ring[i].server.messages,
+			m->ring[i].server.refused ? ", refused" : "");
 }
 
 static void print_poller(FILE *to, const struct sx_poller *p)
@@ -80,7 +81,7 @@ static void print_sidecores(FILE *to, struct sx_machine *m)
 	if (m->mode != SX_SPLIT)
 		return;
 	print_poller(to, &m->twin.poller);
-	for (unsigned i = 0; i < m->config.vcpus; i++)
+	for (unsigned i = 0; i < m->ring_count; i++)
 		print_poller(to, &m->ring[i].server.poller);
 }
 

@@ -4,56 +4,20 @@
 #include <errno.h>
 #include <inttypes.h>
 
-/* Messages served in one go: enough to amortise the loop, few enough to be fair to the others. */
-#define BUDGET 64
-
-static void refuse(struct sx_ring_server *s)
+void sx_ring_server_refuse(struct sx_ring_server *s, uint32_t n, const struct sx_cell *cell)
 {
-	s->bad_turn = sx_load_relaxed(&sx_consumer_cell(&s->consumer)->turn);
-	s->refused = true;
+	s->bad_turn = sx_load_relaxed(&cell->turn);
+	s->bad_message = n;
+	/* Pairs with the acquire of whoever reports it. */
+	sx_store_release(&s->refused, true);
 	sx_consumer_close(&s->consumer, SX_RING_REFUSED);
 }
 
-/* A refused ring stays empty for us, whatever the guest writes there later. */
-static enum sx_peek look(const struct sx_ring_server *s)
-{
-	return s->refused ? SX_PEEK_NONE : sx_consumer_peek(&s->consumer);
-}
-
-static void serve(struct sx_ring_server *s)
-{
-	struct sx_cell *cell = sx_consumer_cell(&s->consumer);
-	struct sx_cell msg;
-
-	/* Own the line while the handler works: a reply will be written to it. */
-	__builtin_prefetch(cell, 1);
-	sx_cell_snapshot(&msg, cell);
-	if (s->handler.handle(s->handler.ctx, &msg, cell) == SX_RING_REPLIED)
-		sx_consumer_reply(&s->consumer);
-	else
-		sx_consumer_done(&s->consumer);
-}
-
-unsigned sx_ring_server_poll(void *server)
+static unsigned poll_by_calls(void *server)
 {
 	struct sx_ring_server *s = server;
-	unsigned served = 0;
 
-	while (served < BUDGET) {
-		enum sx_peek peek = look(s);
-
-		if (__builtin_expect(peek == SX_PEEK_MESSAGE, 0)) {
-			serve(s);
-			served++;
-			continue;
-		}
-		if (__builtin_expect(peek == SX_PEEK_GARBAGE, 0))
-			refuse(s);
-		sx_consumer_idle(&s->consumer);
-		break;
-	}
-	s->messages += served;
-	return served;
+	return sx_ring_server_poll_with(s, s->handler.handle);
 }
 
 static unsigned ring_sleep(void *ctx)
@@ -61,7 +25,7 @@ static unsigned ring_sleep(void *ctx)
 	struct sx_ring_server *s = ctx;
 
 	sx_consumer_arm(&s->consumer);
-	return look(s) == SX_PEEK_MESSAGE;
+	return !s->refused && sx_consumer_peek(&s->consumer) == SX_PEEK_MESSAGE;
 }
 
 static void ring_awake(void *ctx)
@@ -86,7 +50,9 @@ int sx_ring_server_init(struct sx_ring_server *s, const char *name, const struct
 			       name, 1u << (order & 31), gpa);
 	*s = (struct sx_ring_server){
 		.handler = *handler,
-		.poller = {.name = name, .poll = sx_ring_server_poll, .ctx = s},
+		.poller = {.name = name,
+			   .poll = handler->poll ? handler->poll : poll_by_calls,
+			   .ctx = s},
 	};
 	if (flags & SX_RING_KICK) {
 		s->poller.sleep = ring_sleep;

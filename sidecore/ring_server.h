@@ -27,13 +27,20 @@ enum sx_ring_verdict {
 struct sx_ring_handler {
 	enum sx_ring_verdict (*handle)(void *ctx, const struct sx_cell *msg, struct sx_cell *reply);
 	void *ctx;
+	/*
+	 * Optional, for a device that takes streams: sx_ring_server_poll_with() in a function of
+	 * the device's own, so that handle() is compiled into the loop. NULL: a call each.
+	 */
+	unsigned (*poll)(void *server);
 };
 
 struct sx_ring_server {
 	struct sx_consumer consumer;
 	struct sx_ring_handler handler;
-	bool refused;      /* the producer broke the protocol; the ring is closed */
-	uint32_t bad_turn; /* what it wrote */
+	bool refused; /* the producer broke the protocol; the ring is closed */
+	/* What it wrote, at which message: there once `refused`, loaded with acquire, is true. */
+	uint32_t bad_turn;
+	uint32_t bad_message;
 	uint64_t messages;
 	struct sx_poller poller;
 };
@@ -48,6 +55,66 @@ int sx_ring_server_init(struct sx_ring_server *s, const char *name, const struct
 			const struct sx_ring_handler *handler, struct sx_error *err);
 
 /* Serve what is there, at most a lap or so. Owner thread only; returns how many messages. */
-unsigned sx_ring_server_poll(void *server);
+static inline unsigned sx_ring_server_poll(struct sx_ring_server *s)
+{
+	return s->poller.poll(s);
+}
+
+/* ---- for a handler's own poll() ---- */
+
+/* Messages served in one go: enough to amortise the loop, few enough to be fair to the others. */
+#define SX_RING_BUDGET 64
+
+/*
+ * In a large ring a stream's producer runs well ahead, and its lines are asked for this many cells
+ * before their turn. In a small one they would be taken from it while it still writes them, and
+ * most messages are requests.
+ */
+#define SX_RING_STREAM_CELLS   1024u
+#define SX_RING_PREFETCH_AHEAD 24u
+
+/* The producer broke the protocol at message @n, whose cell is @cell: close the ring for good. */
+void sx_ring_server_refuse(struct sx_ring_server *s, uint32_t n, const struct sx_cell *cell);
+
+static inline __attribute__((always_inline)) unsigned sx_ring_server_poll_with(
+	struct sx_ring_server *s,
+	enum sx_ring_verdict (*handle)(void *, const struct sx_cell *, struct sx_cell *))
+{
+	/* A copy that the handler cannot touch, so that it stays in registers. */
+	struct sx_consumer c = s->consumer;
+	enum sx_peek peek;
+	unsigned served;
+
+	/* A refused ring stays empty for us, whatever the guest writes there later. */
+	if (__builtin_expect(s->refused, 0))
+		return 0;
+	peek = sx_consumer_peek(&c);
+	for (served = 0; peek == SX_PEEK_MESSAGE && served < SX_RING_BUDGET; served++) {
+		struct sx_cell *cell = sx_consumer_cell(&c);
+		struct sx_cell msg;
+
+		if (c.mask >= SX_RING_STREAM_CELLS)
+			__builtin_prefetch(sx_consumer_cell_ahead(&c, SX_RING_PREFETCH_AHEAD));
+		else
+			/* Own the line while the handler works: a reply will be written to it. */
+			__builtin_prefetch(cell, 1);
+		sx_cell_snapshot(&msg, cell);
+		if (handle(s->handler.ctx, &msg, cell) == SX_RING_REPLIED)
+			sx_consumer_reply(&c);
+		else
+			sx_consumer_done(&c);
+		peek = sx_consumer_peek(&c);
+	}
+	if (__builtin_expect(peek == SX_PEEK_GARBAGE, 0))
+		sx_ring_server_refuse(s, c.next, sx_consumer_cell(&c));
+	if (served) {
+		s->messages += served;
+		/* What a quarter lap has not given back yet. */
+		if (peek != SX_PEEK_MESSAGE)
+			sx_consumer_idle(&c);
+		s->consumer = c;
+	}
+	return served;
+}
 
 #endif

@@ -89,10 +89,13 @@ const struct sx_bus_ops sx_testdev_bus_ops = {.read = reg_read, .write = reg_wri
 
 static void count_post(struct sx_testdev *d, const struct sx_cell *msg)
 {
+	uint64_t sum = 0;
+
 	d->out_of_sequence += msg->w[0] != d->posts;
 	d->posts++;
 	for (int i = 1; i < SX_CELL_WORDS; i++)
-		d->post_sum += msg->w[i];
+		sum += msg->w[i];
+	d->post_sum += sum;
 }
 
 /* False when @msg is no post. */
@@ -124,8 +127,8 @@ static enum sx_ring_verdict echo(const struct sx_cell *msg, struct sx_cell *repl
 	return SX_RING_REPLIED;
 }
 
-static enum sx_ring_verdict ring_message(void *ctx, const struct sx_cell *msg,
-					 struct sx_cell *reply)
+static inline __attribute__((always_inline)) enum sx_ring_verdict
+ring_message(void *ctx, const struct sx_cell *msg, struct sx_cell *reply)
 {
 	struct sx_testdev *d = ctx;
 
@@ -144,9 +147,14 @@ static enum sx_ring_verdict ring_message(void *ctx, const struct sx_cell *msg,
 	return answer(reply, SX_TESTDEV_BAD_OP, (uint64_t[SX_CELL_WORDS]){0});
 }
 
+static unsigned ring_poll(void *server)
+{
+	return sx_ring_server_poll_with(server, ring_message);
+}
+
 struct sx_ring_handler sx_testdev_ring_handler(struct sx_testdev *d)
 {
-	return (struct sx_ring_handler){.handle = ring_message, .ctx = d};
+	return (struct sx_ring_handler){.handle = ring_message, .ctx = d, .poll = ring_poll};
 }
 
 /* ---- shared page ---- */

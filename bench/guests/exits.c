@@ -7,7 +7,7 @@ static const struct sx_boot_info *boot;
 static struct sx_bench_page *page;
 static struct sx_testdev_regs *dev;  /* registers that exit */
 static struct sx_testdev_regs *twin; /* shared page */
-static struct sx_producer ring;
+static struct guest_ring requests, stream;
 static uint64_t posted;
 static uint64_t cookie; /* also the next value of doorbells, so that each write is a change */
 
@@ -43,32 +43,36 @@ static uint64_t time_write(uint64_t *reg)
 
 static uint64_t time_request(void)
 {
-	struct sx_cell *cell = sx_producer_cell(&ring, ring.next);
+	struct sx_cell *cell = sx_producer_cell(&requests.p, requests.p.next);
 	uint64_t value = ++cookie;
 	uint64_t t = tsc_begin();
 
 	cell->op = SX_TESTDEV_ECHO;
 	cell->w[0] = value;
-	cell = guest_ring_call(boot, 0, &ring);
+	cell = guest_ring_call(&requests);
 	page->failures += cell->w[0] != ~value;
 	return tsc_end() - t;
 }
 
+static inline void fill_post(struct sx_cell *cell)
+{
+	cell->op = SX_TESTDEV_POST;
+	cell->arg = 0;
+	cell->w[0] = posted++;
+	for (int k = 1; k < SX_CELL_WORDS; k++)
+		cell->w[k] = posted;
+}
+
 static void post_burst(uint32_t batch)
 {
-	while (sx_producer_room(&ring, batch) < batch)
-		;
-	for (uint32_t i = 0; i < batch; i++) {
-		struct sx_cell *cell = sx_producer_cell(&ring, ring.next + i);
+	struct sx_producer *p = &stream.p;
 
-		cell->op = SX_TESTDEV_POST;
-		cell->arg = 0;
-		cell->w[0] = posted++;
-		for (int k = 1; k < SX_CELL_WORDS; k++)
-			cell->w[k] = posted;
-	}
-	sx_producer_publish_burst(&ring, batch);
-	guest_ring_kick(boot, 0, &ring);
+	while (sx_producer_room(p, batch) < batch)
+		;
+	for (uint32_t i = 0; i < batch; i++)
+		fill_post(sx_producer_cell(p, p->next + i));
+	sx_producer_publish_burst(p, batch);
+	guest_ring_kick(&stream);
 }
 
 static uint64_t time_stream(void)
@@ -77,7 +81,7 @@ static uint64_t time_stream(void)
 
 	for (uint32_t sent = 0; sent < page->messages; sent += page->batch)
 		post_burst(page->batch);
-	while (!sx_producer_drained(&ring))
+	while (!sx_producer_drained(&stream.p))
 		;
 	return tsc_end() - t;
 }
@@ -163,7 +167,8 @@ int guest_main(const struct sx_boot_info *info, unsigned vcpu)
 	page = (struct sx_bench_page *)(uintptr_t)boot->heap;
 	dev = (struct sx_testdev_regs *)(uintptr_t)boot->testdev;
 	twin = (struct sx_testdev_regs *)(uintptr_t)boot->twin;
-	ring = guest_ring(boot, vcpu);
+	requests = guest_request_ring(boot, vcpu);
+	stream = guest_stream_ring(boot, vcpu);
 	guest_handle(boot->vector, on_interrupt);
 	guest_handle(boot->twin_vector, on_interrupt);
 	guest_enable_apic();

@@ -32,6 +32,10 @@
 #define SX_PORT_UART       0x3f8
 #define SX_PORT_DEBUG_EXIT 0xf4
 
+/* What to write to ring_kick. */
+#define SX_KICK_REQUESTS(vcpu) (2ull * (vcpu))
+#define SX_KICK_STREAM(vcpu)   (2ull * (vcpu) + 1)
+
 struct sx_boot_info {
 	uint32_t version; /* SX_WIRE_VERSION; the guest checks it */
 	uint32_t vcpus;
@@ -42,10 +46,17 @@ struct sx_boot_info {
 	uint32_t split;   /* 1: a sidecore polls the twin and the rings */
 	uint64_t testdev; /* registers that exit */
 	uint64_t twin;    /* the shared-page twin; exits as `testdev` does when not split */
-	uint64_t rings;   /* testdev's rings, one for each vCPU, ring_stride apart */
-	uint32_t ring_order;
-	uint32_t ring_stride;
-	uint64_t ring_kick; /* write the vCPU's index here to have its ring looked at: exits */
+	/*
+	 * testdev's rings, for each vCPU a small one for requests, which stays in the nearest
+	 * caches, and a large one for streams of posts, in which producer and consumer keep out of
+	 * each other's way.
+	 */
+	struct sx_boot_rings {
+		uint64_t base; /* of vCPU 0; the others follow, `stride` apart */
+		uint32_t order;
+		uint32_t stride;
+	} requests, streams;
+	uint64_t ring_kick; /* write SX_KICK_...(vcpu) here to have a ring looked at: exits */
 	uint32_t vector;    /* of testdev's interrupt, to vCPU 0 */
 	uint32_t twin_vector;
 	uint64_t argument; /* meant for the program: bench and tests pass a page's address */

@@ -38,19 +38,32 @@ static inline uint32_t sx_turn_reply(uint32_t n)
 }
 
 /*
- * Copy everything but the turn word, each word read exactly once: the other side may be hostile
- * and write while we read. The caller checks and uses the copy only.
+ * Copy the whole cell, each word read exactly once: the other side may be hostile and write while
+ * we read. The caller checks and uses the copy only.
  */
+#if defined(__SSE2__) && !defined(__KERNEL__)
+/* Four loads instead of eight: twice the stream that a consumer can take. Still one per word. */
+typedef long long sx_cell_part __attribute__((vector_size(16), may_alias));
+
 static inline void sx_cell_snapshot(struct sx_cell *to, const struct sx_cell *from)
 {
-	uint64_t head = sx_load_relaxed((const uint64_t *)(const void *)from);
+	const volatile sx_cell_part *f = (const volatile sx_cell_part *)from;
+	sx_cell_part *t = (sx_cell_part *)to;
 
-	/* Little endian: turn in the low half, op and arg above it. */
-	to->turn = (uint32_t)head;
-	to->op = (uint16_t)(head >> 32);
-	to->arg = (uint16_t)(head >> 48);
-	for (int i = 0; i < SX_CELL_WORDS; i++)
-		to->w[i] = sx_load_relaxed(&from->w[i]);
+	t[0] = f[0];
+	t[1] = f[1];
+	t[2] = f[2];
+	t[3] = f[3];
 }
+#else
+static inline void sx_cell_snapshot(struct sx_cell *to, const struct sx_cell *from)
+{
+	const volatile uint64_t *f = (const volatile uint64_t *)from;
+	uint64_t *t = (uint64_t *)to;
+
+	for (int i = 0; i < 8; i++)
+		t[i] = f[i];
+}
+#endif
 
 #endif

@@ -226,6 +226,12 @@ static inline struct sx_cell *sx_consumer_cell(const struct sx_consumer *c)
 	return &c->ring->cell[c->next & c->mask];
 }
 
+/* The cell that will be next after @ahead more messages: to prefetch, not to look at. */
+static inline struct sx_cell *sx_consumer_cell_ahead(const struct sx_consumer *c, uint32_t ahead)
+{
+	return &c->ring->cell[(c->next + ahead) & c->mask];
+}
+
 /* Is there a message? One load of a line that stays in our cache until the producer writes. */
 static inline enum sx_peek sx_consumer_peek(const struct sx_consumer *c)
 {

@@ -163,14 +163,26 @@ void guest_enable_apic(void)
 	*svr = 0x1ff; /* software enable, spurious vector 255 */
 }
 
-struct sx_producer guest_ring(const struct sx_boot_info *boot, unsigned vcpu)
+static struct guest_ring open_ring(const struct sx_boot_info *boot, const struct sx_boot_rings *r,
+				   unsigned vcpu, uint64_t kick)
 {
-	struct sx_producer p;
-	uint64_t at = boot->rings + (uint64_t)vcpu * boot->ring_stride;
+	struct guest_ring ring = {.boot = boot, .kick = kick};
+	uint64_t at = r->base + (uint64_t)vcpu * r->stride;
 
-	sx_producer_init(&p, (struct sx_ring *)(uintptr_t)at, boot->ring_order);
-	GUEST_ASSERT(p.ring->magic == SX_RING_MAGIC && p.ring->version == SX_WIRE_VERSION);
-	return p;
+	sx_producer_init(&ring.p, (struct sx_ring *)(uintptr_t)at, r->order);
+	GUEST_ASSERT(ring.p.ring->magic == SX_RING_MAGIC);
+	GUEST_ASSERT(ring.p.ring->version == SX_WIRE_VERSION);
+	return ring;
+}
+
+struct guest_ring guest_request_ring(const struct sx_boot_info *boot, unsigned vcpu)
+{
+	return open_ring(boot, &boot->requests, vcpu, SX_KICK_REQUESTS(vcpu));
+}
+
+struct guest_ring guest_stream_ring(const struct sx_boot_info *boot, unsigned vcpu)
+{
+	return open_ring(boot, &boot->streams, vcpu, SX_KICK_STREAM(vcpu));
 }
 
 _Noreturn void guest_start(const struct sx_boot_info *boot, unsigned vcpu)

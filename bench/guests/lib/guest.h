@@ -100,30 +100,35 @@ static inline void guest_eoi(void)
 
 /* ---- rings ---- */
 
-/* The ring of this vCPU on testdev. */
-struct sx_producer guest_ring(const struct sx_boot_info *boot, unsigned vcpu);
+/* One of this vCPU's rings on testdev, and what to write to have it looked at. */
+struct guest_ring {
+	struct sx_producer p;
+	const struct sx_boot_info *boot;
+	uint64_t kick;
+};
+
+struct guest_ring guest_request_ring(const struct sx_boot_info *boot, unsigned vcpu);
+struct guest_ring guest_stream_ring(const struct sx_boot_info *boot, unsigned vcpu);
 
 /*
  * Tell the consumer to look, where it does not by itself: always in trap mode, in split mode
  * only when it sleeps.
  */
-static inline void guest_ring_kick(const struct sx_boot_info *boot, unsigned vcpu,
-				   const struct sx_producer *p)
+static inline void guest_ring_kick(const struct guest_ring *r)
 {
-	if (!boot->split || (p->ring->flags & SX_RING_KICK && sx_producer_must_kick(p)))
-		reg_write((uint64_t *)(uintptr_t)boot->ring_kick, vcpu);
+	if (!r->boot->split || (r->p.ring->flags & SX_RING_KICK && sx_producer_must_kick(&r->p)))
+		reg_write((uint64_t *)(uintptr_t)r->boot->ring_kick, r->kick);
 }
 
 /* Send the request filled in the next cell and wait for its reply, which lies in that cell. */
-static inline struct sx_cell *guest_ring_call(const struct sx_boot_info *boot, unsigned vcpu,
-					      struct sx_producer *p)
+static inline struct sx_cell *guest_ring_call(struct guest_ring *r)
 {
-	uint32_t n = sx_producer_publish(p);
+	uint32_t n = sx_producer_publish(&r->p);
 
-	guest_ring_kick(boot, vcpu, p);
-	while (!sx_producer_replied(p, n))
+	guest_ring_kick(r);
+	while (!sx_producer_replied(&r->p, n))
 		;
-	return sx_producer_cell(p, n);
+	return sx_producer_cell(&r->p, n);
 }
 
 /* ---- memory ---- */

@@ -101,7 +101,8 @@ static inline __attribute__((always_inline)) unsigned turn(struct sx_sidecore *s
 static void nap(struct sx_sidecore *sc)
 {
 	struct pollfd fd = {.fd = sc->kick_fd, .events = POLLIN};
-	struct timespec limit = {.tv_nsec = (long)sc->config.nap_ns};
+	struct timespec limit = {.tv_sec = (time_t)(sc->config.nap_ns / 1000000000u),
+				 .tv_nsec = (long)(sc->config.nap_ns % 1000000000u)};
 	uint64_t drop;
 
 	sx_store_relaxed(&sc->sleeps, sc->sleeps + 1);
@@ -202,6 +203,11 @@ static void do_add(void *ctx)
 	r->p->turn_joined = sc->turns;
 	sc->sleepless += !r->p->sleep;
 	sc->count++;
+	/*
+	 * Here, before the loop can sleep on the poller's behalf: whoever then finds it asleep
+	 * finds us too. Pairs with the acquire in sx_poller_kick().
+	 */
+	sx_store_release(&r->p->sidecore, sc);
 }
 
 static void sync_polls(struct sx_sidecore *sc, struct sx_poller *p)
@@ -268,9 +274,6 @@ int sx_sidecore_add(struct sx_sidecore *sc, struct sx_poller *p)
 	if (p->sidecore)
 		return -EBUSY;
 	sx_sidecore_call(sc, do_add, &r);
-	/* Pairs with the acquire in sx_poller_kick(). The loop has looked at the poller already. */
-	if (r.rc == 0)
-		sx_store_release(&p->sidecore, sc);
 	return r.rc;
 }
 
@@ -281,6 +284,7 @@ void sx_sidecore_remove(struct sx_poller *p)
 	if (!r.sc)
 		return;
 	sx_sidecore_call(r.sc, do_remove, &r);
+	/* Pairs with the acquire in sx_poller_kick(). */
 	sx_store_release(&p->sidecore, (struct sx_sidecore *)NULL);
 }
 
@@ -313,9 +317,15 @@ void sx_sidecore_kick(struct sx_sidecore *sc)
 
 void sx_poller_kick(struct sx_poller *p)
 {
-	/* Pairs with the releases in sx_sidecore_add() and sx_sidecore_remove(). */
-	struct sx_sidecore *sc = sx_load_acquire(&p->sidecore);
+	struct sx_sidecore *sc;
 
+	/*
+	 * The caller saw that its consumer is asleep; look for the sidecore after that. Pairs with
+	 * the fence in sx_waiter_wake(), which the loop passes between do_add() and its sleep.
+	 */
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	/* Pairs with the releases in do_add() and sx_sidecore_remove(). */
+	sc = sx_load_acquire(&p->sidecore);
 	if (sc)
 		sx_sidecore_kick(sc);
 }
@@ -420,8 +430,10 @@ void sx_sidecore_stop(struct sx_sidecore *sc)
 	pthread_join(sc->thread, NULL);
 	for (unsigned i = 0; i < sc->count; i++) {
 		sync_polls(sc, sc->poller[i]);
-		sc->poller[i]->sidecore = NULL;
+		sx_store_release(&sc->poller[i]->sidecore, (struct sx_sidecore *)NULL);
 	}
+	/* Whoever is about to kick us, for a poller that was here, has done so after this. */
+	synchronize_rcu();
 	sx_mailbox_destroy(&sc->mailbox);
 	close(sc->kick_fd);
 	free(sc);

@@ -62,7 +62,10 @@ void sx_sidecore_sync(struct sx_sidecore *sc);
 
 /* Wake it from sleep. Any thread. */
 void sx_sidecore_kick(struct sx_sidecore *sc);
-/* Wake whoever runs @p, after work was published for it; nothing while it is between two. */
+/*
+ * Wake whoever runs @p, after work was published for it; nothing while it is between two. As an
+ * RCU reader, or where no sidecore can be stopped meanwhile.
+ */
 void sx_poller_kick(struct sx_poller *p);
 /* An eventfd whose signal wakes it as sx_sidecore_kick() does; for KVM_IOEVENTFD. */
 int sx_sidecore_kick_fd(const struct sx_sidecore *sc);

@@ -35,18 +35,22 @@ static void set_mode(struct world *w, uint8_t mode)
 	if (mode & 64)
 		w->l1.seg[SX_SEG_DS].limit = AT_OPERANDS;
 	if (mode & 128)
-		w->l1.rip = UINT64_C(0x7ffffffffffc);
+		w->l1.rip = mode & 1 ? UINT32_MAX - 3 : UINT64_C(0x7ffffffffffc);
 }
 
 /* Whatever the bytes were: a fault keeps RIP, a completed instruction steps over at most 15 bytes.
  */
 static void check(const struct world *w, uint64_t rip, const struct sx_vmx_result *r)
 {
+	uint64_t steps = w->l1.rip - rip;
+
+	if (!sx_vmx_is_64bit(&w->l1))
+		steps &= UINT32_MAX;
 	switch (r->outcome) {
 	case SX_VMX_SUCCEED:
 	case SX_VMX_FAIL_INVALID:
 	case SX_VMX_FAIL_VALID:
-		require(w->l1.rip - rip >= 3 && w->l1.rip - rip <= SX_VMX_MAX_INSN);
+		require(steps >= 3 && steps <= SX_VMX_MAX_INSN);
 		break;
 	case SX_VMX_FAULT:
 		require(w->l1.rip == rip);

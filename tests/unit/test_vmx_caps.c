@@ -67,6 +67,28 @@ static void must_be_one_is_allowed_to_be_one(void **state)
 	assert_int_equal((uint32_t)msr(&caps, 0x490), 0x000011fb);
 }
 
+/* Each MSR as L1 reads it when a back end takes nothing away. */
+static void the_full_offer(void **state)
+{
+	static const struct {
+		uint32_t index;
+		uint64_t value;
+	} msrs[] = {
+		{0x480, UINT64_C(0x00d8100053580001)}, {0x481, UINT64_C(0x0000007f00000016)},
+		{0x482, UINT64_C(0xfff9fffe0401e172)}, {0x483, UINT64_C(0x007fffff00036dff)},
+		{0x484, UINT64_C(0x0000f3ff000011ff)}, {0x485, UINT64_C(0x00000000600401e5)},
+		{0x48b, UINT64_C(0x02137cee00000000)}, {0x48d, UINT64_C(0x0000007f00000016)},
+		{0x48e, UINT64_C(0xfff9fffe04006172)}, {0x48f, UINT64_C(0x007fffff00036dfb)},
+		{0x490, UINT64_C(0x0000f3ff000011fb)}, {0x491, 1},
+	};
+	struct sx_vmx_caps caps;
+
+	(void)state;
+	all(&caps);
+	for (size_t i = 0; i < sizeof(msrs) / sizeof(msrs[0]); i++)
+		assert_int_equal(msr(&caps, msrs[i].index), msrs[i].value);
+}
+
 static void fixed_bits_and_misc(void **state)
 {
 	struct sx_vmx_caps caps;
@@ -252,6 +274,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(linux_finds_what_it_requires),
 		cmocka_unit_test(must_be_one_is_allowed_to_be_one),
+		cmocka_unit_test(the_full_offer),
 		cmocka_unit_test(fixed_bits_and_misc),
 		cmocka_unit_test(removing_ept_removes_what_needs_it),
 		cmocka_unit_test(removing_the_secondary_word),

@@ -259,6 +259,7 @@ static void instructions_at_page_ends(void **state)
 
 static void truncated_fetch_names_the_next_byte(void **state)
 {
+	uint8_t bytes[SX_VMX_MAX_INSN];
 	struct sx_vmx_result result;
 
 	(void)state;
@@ -273,6 +274,12 @@ static void truncated_fetch_names_the_next_byte(void **state)
 	world_l1_32(&w.l1);
 	w.l1.seg[SX_SEG_CS].limit = 0x1001;
 	expect_fault(EXECUTE(0x0f, 0xc7), SX_VEC_GP, 0);
+	assert_int_equal(sx_vmx_fetch(&w.vmx, &w.l1, bytes, &result), 2);
+	w.l1.rip = 0x1001;
+	assert_int_equal(sx_vmx_fetch(&w.vmx, &w.l1, bytes, &result), 1);
+	w.l1.rip = 0x1002;
+	assert_int_equal(sx_vmx_fetch(&w.vmx, &w.l1, bytes, &result), 0);
+	expect_fault(result, SX_VEC_GP, 0);
 }
 
 /* --- whole instructions ----------------------------------------------------------------------- */

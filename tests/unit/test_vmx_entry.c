@@ -166,12 +166,17 @@ static void pdptes_from_the_vmcs(void **state)
 	start();
 	set_field(&w, SX_VMCS_ENTRY_CONTROLS, SX_ENTRYC_DEFAULT1);
 	set_field(&w, SX_VMCS_GUEST_CS_AR, 0xc09b);
-	set_field(&w, SX_VMCS_GUEST_PDPTE2, 0x7001);
+	for (uint32_t i = 0; i < 4; i++)
+		set_field(&w, SX_VMCS_GUEST_PDPTE0 + 2 * i, 0x1000 * i | 1);
 	enter();
-	assert_int_equal(w.l2.cpu.pdpte[2], 0x7001);
-	w.l2.cpu.pdpte[2] = 0x8001;
+	for (uint32_t i = 0; i < 4; i++) {
+		assert_int_equal(w.l2.cpu.pdpte[i], 0x1000 * i | 1);
+		w.l2.cpu.pdpte[i] += 0x8000;
+	}
 	leave(SX_VMEXIT_CPUID);
-	assert_int_equal(field(&w, SX_VMCS_GUEST_PDPTE2), 0x8001);
+	for (uint32_t i = 0; i < 4; i++)
+		assert_int_equal(field(&w, SX_VMCS_GUEST_PDPTE0 + 2 * i),
+				 0x8000 + (0x1000 * i | 1));
 }
 
 /* The snapshot rules L2: L1's later writes to the memory change nothing. */

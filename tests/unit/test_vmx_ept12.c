@@ -238,7 +238,8 @@ static void tables_outside_memory(void **state)
 	assert_int_equal(translate(0x5000, SX_ACCESS_READ), SX_EPT12_MISCONFIG);
 	put64(&w, PML4, PML4 | RWX); /* a loop ends after four levels */
 	put64(&w, PML4 + 8 * 5, 0x25000 | WB | RWX);
-	/* The entry serves three levels, so that setting its flag at one changes it for the next. */
+	/* The entry serves three levels, so that setting its flag at one changes it for the next.
+	 */
 	assert_int_equal(translate(0x5000, SX_ACCESS_READ), SX_EPT12_RETRY);
 	assert_int_equal(translate(0x5000, SX_ACCESS_READ), SX_EPT12_MAPPED);
 	assert_int_equal(map.page, 0x1000);

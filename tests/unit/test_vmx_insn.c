@@ -79,9 +79,11 @@ static void faults_by_mode(void **state)
 		world_init_current(&w);
 		w.l1.seg[SX_SEG_CS].ar = 0xc09b; /* compatibility mode */
 		expect_fault(run(n), SX_VEC_UD);
-		world_init_current(&w);
-		w.l1.seg[SX_SEG_SS].ar |= 0x60; /* CPL 3 */
-		expect_fault(run(n), SX_VEC_GP);
+		for (uint32_t cpl = 1; cpl < 4; cpl++) {
+			world_init_current(&w);
+			w.l1.seg[SX_SEG_SS].ar |= cpl << 5;
+			expect_fault(run(n), SX_VEC_GP);
+		}
 		world_init_current(&w);
 		w.vmx.in_l2 = true; /* the caller's mistake must not corrupt anything */
 		expect_fault(run(n), SX_VEC_UD);

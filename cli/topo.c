@@ -215,14 +215,47 @@ static int write_text(const struct sx_placement *p)
 	return EX_IOERR;
 }
 
-static int write_svg(const struct sx_placement *p, const char *name)
+/* The whole text before the file is touched, so that errno is the file's. */
+static int render_svg(const struct sx_placement *p, char **svg, size_t *size)
+{
+	FILE *f = open_memstream(svg, size);
+	int rc;
+
+	if (!f)
+		return -errno;
+	rc = sx_placement_write_svg(p, f);
+	if (fclose(f) && !rc)
+		rc = -errno;
+	if (rc < 0)
+		free(*svg);
+	return rc;
+}
+
+static int write_file(const char *name, const char *text, size_t size)
 {
 	bool to_stdout = !strcmp(name, "-");
-	FILE *out = to_stdout ? stdout : fopen(name, "w");
-	int rc = out ? sx_placement_write_svg(p, out) : -errno;
+	FILE *f = to_stdout ? stdout : fopen(name, "w");
+	int rc = 0;
 
-	if (out && (to_stdout ? fflush(out) : fclose(out)) && !rc)
+	if (!f)
+		return -errno;
+	if (fwrite(text, 1, size, f) != size)
 		rc = -errno;
+	if ((to_stdout ? fflush(f) : fclose(f)) && !rc)
+		rc = -errno;
+	return rc;
+}
+
+static int write_svg(const struct sx_placement *p, const char *name)
+{
+	size_t size;
+	char *svg;
+	int rc = render_svg(p, &svg, &size);
+
+	if (!rc) {
+		rc = write_file(name, svg, size);
+		free(svg);
+	}
 	if (!rc)
 		return EX_OK;
 	fprintf(stderr,

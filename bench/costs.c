@@ -15,8 +15,6 @@
 
 #include "bench/paths.h"
 
-extern char **environ;
-
 /* ---- idle pollers ---- */
 
 #define IDLE_RING_ORDER 4
@@ -97,6 +95,23 @@ int sx_cost_idle_poller(struct sx_rig *rig, unsigned count, double *ns, struct s
 
 /* ---- a process ---- */
 
+/* As posix_spawn(), but the child may use all CPUs that we might before the rig bound us. */
+static int spawn(const struct sx_rig *rig, pid_t *pid, const posix_spawn_file_actions_t *actions,
+		 const char *const *argv)
+{
+	cpu_set_t bound;
+	int rc;
+
+	if (sched_getaffinity(0, sizeof(bound), &bound) < 0 ||
+	    sched_setaffinity(0, sizeof(rig->affinity), &rig->affinity) < 0)
+		return -errno;
+	/* posix_spawn() takes pointers to non-const, and does not write through them. */
+	rc = -posix_spawn(pid, argv[0], actions, NULL, (char *const *)(uintptr_t)argv, environ);
+	if (sched_setaffinity(0, sizeof(bound), &bound) < 0 && rc == 0)
+		rc = -errno;
+	return rc;
+}
+
 /* Start `splitx run` with the guest @name; its standard error comes to *err_fd. */
 static int start(const struct sx_rig *rig, const char *name, int *err_fd, pid_t *pid,
 		 struct sx_error *err)
@@ -121,8 +136,7 @@ static int start(const struct sx_rig *rig, const char *name, int *err_fd, pid_t 
 	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
 	posix_spawn_file_actions_adddup2(&actions, fd[1], 2);
-	/* posix_spawn() takes pointers to non-const, and does not write through them. */
-	rc = -posix_spawn(pid, self, &actions, NULL, (char *const *)(uintptr_t)argv, environ);
+	rc = spawn(rig, pid, &actions, argv);
 	posix_spawn_file_actions_destroy(&actions);
 	close(fd[1]);
 	*err_fd = fd[0];

@@ -111,6 +111,8 @@ int sx_rig_open(struct sx_rig *rig, const struct sx_rig_config *config, struct s
 
 	memset(rig, 0, sizeof(*rig));
 	rig->kvm.fd = -1;
+	if (sched_getaffinity(0, sizeof(rig->affinity), &rig->affinity) < 0)
+		return sx_fail(err, -errno, "cannot tell this thread's CPUs: %s", strerror(errno));
 	rc = sx_kvm_open(&rig->kvm, err);
 	if (rc == 0)
 		rc = plan(rig, config, err);
@@ -134,6 +136,8 @@ void sx_rig_close(struct sx_rig *rig)
 	sx_sidecore_stop(rig->sidecore);
 	sx_placement_free(rig->place);
 	sx_kvm_close(&rig->kvm);
+	/* It was allowed before; if it no longer is, the thread stays where it is. */
+	sched_setaffinity(0, sizeof(rig->affinity), &rig->affinity);
 	memset(rig, 0, sizeof(*rig));
 	rig->kvm.fd = -1;
 }

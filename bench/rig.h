@@ -7,6 +7,8 @@
 #ifndef SX_BENCH_RIG_H
 #define SX_BENCH_RIG_H
 
+#include <sched.h>
+
 #include "bench/guests/bench_page.h"
 #include "bench/samples.h"
 #include "cli/machine.h"
@@ -21,6 +23,7 @@ struct sx_rig {
 	struct sx_bench_page *page; /* guest memory */
 	uint32_t page_samples;      /* that fit behind it */
 	int guest_cpu, side_cpu;
+	cpu_set_t affinity; /* the calling thread's before it was bound to the guest core */
 	uint64_t tsc_khz;
 };
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: (BSD-3-Clause OR GPL-2.0-only) */
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * How a benchmark drives its micro-guest: one page of commands at the start of the guest's heap,
  * samples behind it. The guest carries out one command, writes to SX_PORT_YIELD, which brings the

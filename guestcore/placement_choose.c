@@ -227,8 +227,11 @@ static void take_group(struct chooser *c, const struct domain *d, unsigned guest
 		before = 1;
 		start = roomiest_of(c, d);
 	}
-	for (unsigned i = 0; i < before; i++)
-		take(c, &start, SX_ROLE_GUEST, &(struct partners){&p->guest[first + i - !!i], !!i});
+	for (unsigned i = 0; i < before; i++) {
+		struct partners previous = {&p->guest[first + i] - (i > 0), i > 0};
+
+		take(c, &start, SX_ROLE_GUEST, &previous);
+	}
 	if (sidecore)
 		take(c, d, SX_ROLE_SIDECORE, &(struct partners){&p->guest[first], before});
 	for (unsigned i = before; i < guests; i++)

@@ -16,6 +16,7 @@
 
 #define GUEST_MEMORY    (32ull << 20)
 #define STREAM_MESSAGES 65536u
+#define PAGE_ACCESSES   16u
 #define IDLE_POLLERS    100u
 #define STARTS          11u
 
@@ -39,15 +40,17 @@ static const struct contestant contestants[] = {
 	{"reg_read", "trap", "MMIO", SX_TRAP, SX_BENCH_REG_READ, 1000, 20, 0, 0, 0},
 	{"reg_read", "split", "MMIO, forwarded exit", SX_SPLIT, SX_BENCH_REG_READ, 1000, 20, 0, 0,
 	 0},
-	{"page_read", "split", "shared page", SX_SPLIT, SX_BENCH_PAGE_READ, 20000, 1000, 0, 0, 0},
+	{"page_read", "split", "shared page", SX_SPLIT, SX_BENCH_PAGE_READ, 5000, 100, 0,
+	 PAGE_ACCESSES, 0},
 	{"reg_write", "trap", "MMIO", SX_TRAP, SX_BENCH_REG_WRITE, 1000, 20, 0, 0, 0},
-	{"reg_write", "split", "shared page", SX_SPLIT, SX_BENCH_PAGE_WRITE, 20000, 1000, 0, 0, 0},
+	{"reg_write", "split", "shared page", SX_SPLIT, SX_BENCH_PAGE_WRITE, 5000, 100, 0,
+	 PAGE_ACCESSES, 0},
 	{"doorbell", "trap", "MMIO", SX_TRAP, SX_BENCH_DOORBELL, 1000, 20, 0, 0,
 	 SX_MACHINE_TESTDEV_GPA + offsetof(struct sx_testdev_regs, doorbell)},
 	{"doorbell", "ioeventfd", "KVM, nobody waits", SX_TRAP, SX_BENCH_DOORBELL, 1000, 20, 0, 0,
 	 IOEVENTFD_GPA},
-	{"doorbell", "split", "shared page", SX_SPLIT, SX_BENCH_PAGE_DOORBELL, 20000, 1000, 0, 0,
-	 0},
+	{"doorbell", "split", "shared page", SX_SPLIT, SX_BENCH_PAGE_DOORBELL, 5000, 100, 0,
+	 PAGE_ACCESSES, 0},
 	{"request_reply", "trap", "ring and kick", SX_TRAP, SX_BENCH_REQUEST, 1000, 20, 0, 0, 0},
 	{"request_reply", "split", "ring", SX_SPLIT, SX_BENCH_REQUEST, 20000, 1000, 0, 0, 0},
 	{"stream_post", "trap", "ring and kick", SX_TRAP, SX_BENCH_STREAM, 5, 1, 1, 64, 0},

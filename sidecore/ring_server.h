@@ -63,7 +63,7 @@ static inline unsigned sx_ring_server_poll(struct sx_ring_server *s)
 /* ---- for a handler's own poll() ---- */
 
 /* Messages served in one go: enough to amortise the loop, few enough to be fair to the others. */
-#define SX_RING_BUDGET 64
+#define SX_RING_BUDGET 256
 
 /*
  * In a large ring a stream's producer runs well ahead, and its lines are asked for this many cells

@@ -27,11 +27,15 @@ enum sx_bench_op {
 
 struct sx_bench_page {
 	/* From the benchmark. */
-	uint32_t op;       /* enum sx_bench_op */
-	uint32_t samples;  /* how many to take */
-	uint32_t warmup;   /* operations before the first sample */
-	uint32_t batch;    /* SX_BENCH_STREAM */
-	uint32_t messages; /* SX_BENCH_STREAM: a multiple of batch */
+	uint32_t op;      /* enum sx_bench_op */
+	uint32_t samples; /* how many to take */
+	uint32_t warmup;  /* operations before the first sample */
+	uint32_t batch;   /* SX_BENCH_STREAM */
+	/*
+	 * SX_BENCH_STREAM: posts in a sample, a multiple of batch. SX_BENCH_PAGE_*: accesses in a
+	 * sample, back to back, for one alone is too short for the clock.
+	 */
+	uint32_t messages;
 	uint32_t reserved;
 	uint64_t doorbell; /* guest address for SX_BENCH_DOORBELL */
 	/* From the guest: ops done, including the warm-up; failures seen (must be 0). */

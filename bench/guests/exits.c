@@ -41,6 +41,24 @@ static uint64_t time_write(uint64_t *reg)
 	return tsc_end() - t;
 }
 
+static uint64_t time_reads(const uint64_t *reg)
+{
+	uint64_t t = tsc_begin();
+
+	for (uint32_t i = 0; i < page->messages; i++)
+		reg_read(reg);
+	return tsc_end() - t;
+}
+
+static uint64_t time_writes(uint64_t *reg)
+{
+	uint64_t t = tsc_begin();
+
+	for (uint32_t i = 0; i < page->messages; i++)
+		reg_write(reg, ++cookie);
+	return tsc_end() - t;
+}
+
 static uint64_t time_request(void)
 {
 	struct sx_cell *cell = sx_producer_cell(&requests.p, requests.p.next);
@@ -130,11 +148,11 @@ static uint64_t operate(void)
 	case SX_BENCH_DOORBELL:
 		return time_write((uint64_t *)(uintptr_t)page->doorbell);
 	case SX_BENCH_PAGE_READ:
-		return time_read(&twin->mirror);
+		return time_reads(&twin->mirror);
 	case SX_BENCH_PAGE_WRITE:
-		return time_write(&twin->scratch);
+		return time_writes(&twin->scratch);
 	case SX_BENCH_PAGE_DOORBELL:
-		return time_write(&twin->doorbell);
+		return time_writes(&twin->doorbell);
 	case SX_BENCH_REQUEST:
 		return time_request();
 	case SX_BENCH_STREAM:

@@ -40,7 +40,8 @@ struct sx_dma {
 	/*
 	 * NULL: a device address is a guest address. Else fills @span with the longest stretch of
 	 * device addresses around @addr (span->gpa is a device address then) that may be accessed
-	 * so and lies in one piece at span->hva; -EFAULT if there is none.
+	 * so and lies in one piece at span->hva; -EFAULT if there is none. Any owner of a queue may
+	 * call it, at the same time as others.
 	 */
 	int (*translate)(void *ctx, uint64_t addr, enum sx_access access,
 			 struct sx_memmap_span *span);
@@ -78,7 +79,7 @@ struct sx_vq_setup {
 	uint64_t driver;   /* available ring, or the driver's event suppression */
 	uint64_t device;   /* used ring, or the device's event suppression */
 	uint64_t features; /* negotiated */
-	uint16_t size;
+	uint16_t size;     /* split: a power of two */
 };
 
 struct sx_vq_done;
@@ -86,48 +87,54 @@ struct sx_vq_done;
 struct sx_virtqueue {
 	/* What a look at an idle queue reads. */
 	bool running;
-	bool broken; /* stopped until the driver resets it */
 	bool packed;
 	bool avail_wrap;     /* packed: the driver's wrap counter as we expect it */
-	uint16_t next_avail; /* split: index modulo 2^16; packed: position */
-	uint16_t size;
+	uint16_t next_avail; /* split: index modulo 2^16; packed: position in the ring */
 	union {
 		struct vring_avail *avail;      /* split */
 		struct vring_packed_desc *ring; /* packed */
 	};
 
+	bool broken; /* stopped until the driver resets it */
 	bool event_idx;
 	bool in_order;
 	bool indirect;
-	bool used_wrap;     /* packed: our wrap counter */
-	uint16_t next_used; /* where the next push goes: as next_avail */
-	uint16_t shown;     /* split: used index last shown to the driver */
-	uint16_t staged;    /* ring entries pushed and not yet flushed */
-	uint16_t inflight;  /* chains popped and not yet pushed */
+	bool notify_on; /* the driver was told to notify us */
+	bool used_wrap; /* packed: our wrap counter */
+	uint16_t size;
+	uint16_t next_used; /* where the next push goes; as next_avail */
+	uint16_t shown;     /* next_used as of the last flush */
+	uint16_t staged;    /* ring entries pushed and not yet shown */
+	uint16_t inflight;  /* ring entries popped and not yet shown as used */
 	uint16_t max_segs;
-	uint32_t order;                               /* chains popped, modulo 2^32 */
-	uint32_t order_shown;                         /* in-order: of them, shown to the driver */
-	struct vring_desc *desc;                      /* split */
-	struct vring_used *used;                      /* split */
-	struct vring_packed_desc_event *driver_event; /* packed */
-	struct vring_packed_desc_event *device_event; /* packed */
-	uint16_t held_flags; /* packed: of the first staged entry, shown last */
-	uint16_t held_at;
-	bool held;
-	bool notify_on;             /* the driver was told to notify us */
-	struct sx_vq_done *done;    /* in-order: pushed out of turn; by order modulo size */
-	struct sx_memmap_span span; /* last translation; valid within one pop */
+	uint32_t order;       /* chains popped, modulo 2^32 */
+	uint32_t order_shown; /* in-order: how many of them are staged or shown */
+	union {
+		struct { /* split */
+			struct vring_desc *desc;
+			struct vring_used *used;
+		};
+		struct { /* packed */
+			struct vring_packed_desc_event *driver_event;
+			struct vring_packed_desc_event *device_event;
+			uint16_t held_at;    /* the first staged entry: its flags are ... */
+			uint16_t held_flags; /* ... these, and written last */
+		};
+	};
+	/* The last translation of a readable and of a writable segment; good for one pop. */
+	struct sx_memmap_span span[2];
+	struct sx_vq_done *done; /* in-order: what was pushed, by order modulo max_size */
+	struct sx_vq_stats stats;
 
 	struct sx_dma dma;
 	uint16_t index; /* in its device */
+	uint16_t group; /* device.h */
 	uint16_t max_size;
-	uint16_t group;    /* device.h */
 	const char *fault; /* why it is broken; a fixed string */
-	void *model;       /* the device model's own, NULL at first */
-	/* Sends the queue's interrupt. Called by flush. */
+	void *model;       /* the device model's own; NULL at first */
+	/* Sends the queue's interrupt; called by flush. NULL: nothing is sent. */
 	void (*interrupt)(void *ctx, struct sx_virtqueue *vq);
 	void *interrupt_ctx;
-	struct sx_vq_stats stats;
 };
 
 /*

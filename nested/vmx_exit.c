@@ -94,8 +94,8 @@ static void write_slot(const struct sx_vmx *vmx, uint32_t encoding)
 /* Exit information (type 1) and guest state (type 2) are neighbours in the layout: one write. */
 void sx_vmx_write_back(const struct sx_vmx *vmx)
 {
-	const uint32_t first = 4 * SX_TYPE_EXIT_INFO * SX_VMCS12_GROUP_SLOTS;
-	const uint32_t count = 8 * SX_VMCS12_GROUP_SLOTS;
+	const size_t first = (size_t)SX_VMCS12_GROUP_SLOTS * 4 * SX_TYPE_EXIT_INFO;
+	const size_t count = (size_t)SX_VMCS12_GROUP_SLOTS * 4 * 2;
 
 	write_l1(vmx, vmx->current + offsetof(struct sx_vmcs12, slot) + 8 * first,
 		 &vmx->v12.slot[first], 8 * count);

@@ -20,16 +20,10 @@ static void require(bool holds)
 		abort();
 }
 
-static unsigned field_count(void)
-{
-	unsigned n = 0;
+#define ENCODING(name, encoding, word, bits) (encoding),
+static const uint16_t fields[] = {SX_VMCS_FIELDS(ENCODING)};
 
-	while (sx_vmcs_field_nth(n) >= 0)
-		n++;
-	return n;
-}
-
-static void corrupt(struct world *w, const uint8_t *pair, const int *fields, unsigned count)
+static void corrupt(struct world *w, const uint8_t *pair)
 {
 	uint64_t value;
 
@@ -37,7 +31,7 @@ static void corrupt(struct world *w, const uint8_t *pair, const int *fields, uns
 	if (pair[0] == 255)
 		w->mem[value % WORLD_SIZE] = (uint8_t)(value >> 56);
 	else
-		set_field(w, (uint32_t)fields[pair[0] % count], value);
+		set_field(w, fields[pair[0] % (sizeof(fields) / sizeof(fields[0]))], value);
 }
 
 static void leave_and_enter_again(struct world *w)
@@ -56,19 +50,12 @@ static void leave_and_enter_again(struct world *w)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static int fields[256];
-	static unsigned count;
 	static struct world w;
 	struct sx_vmx_result result;
 
-	if (!count) {
-		count = field_count();
-		for (unsigned i = 0; i < count; i++)
-			fields[i] = sx_vmcs_field_nth(i);
-	}
 	world_init_current(&w);
 	for (; size >= PAIR; data += PAIR, size -= PAIR)
-		corrupt(&w, data, fields, count);
+		corrupt(&w, data);
 	result = sx_vmx_enter(&w.vmx, &w.l1, false, &w.l2);
 	switch (result.outcome) {
 	case SX_VMX_ENTERED:

@@ -25,7 +25,7 @@ static void put_tables(struct world *w, uint64_t gpa, const uint8_t *data, size_
 		unsigned level = i % 4, page = i / 4 % 4;
 		uint64_t index = gpa >> (39 - 9 * level) & 0x1ff;
 
-		memcpy(w->mem + AT_EPT + 0x1000 * page + 8 * index, data, 8);
+		memcpy(w->mem + AT_EPT + (size_t)0x1000 * page + 8 * index, data, 8);
 	}
 }
 

@@ -154,6 +154,33 @@ static void reserved_control_bits(void **state)
 	}
 }
 
+/* INT n, INT1, INT3 and INTO have a length of 0 to 15; other events have none to check. */
+static void lengths_of_software_events(void **state)
+{
+	(void)state;
+	for (unsigned type = 0; type < 7; type++) {
+		bool software = type >= SX_INTR_SOFTWARE;
+		struct row r = {INJ_INT, V(ENTRY_INTR_INFO), '=', 0, ENTERS, NULL, 0};
+		static struct world w;
+
+		if (type == 1 || type == SX_INTR_NMI)
+			continue;
+		r.value = SX_INTR_INFO(type, SX_VEC_BP);
+		check_row(&r);
+		make(&w, INJ_INT);
+		set_field(&w, V(ENTRY_INTR_INFO), r.value);
+		set_field(&w, V(ENTRY_INSN_LENGTH), 16);
+		assert_int_equal(sx_vmx_enter(&w.vmx, &w.l1, false, &w.l2).outcome,
+				 software ? SX_VMX_FAIL_VALID : SX_VMX_ENTERED);
+		make(&w, INJ_INT);
+		w.vmx.caps.zero_length_inject = false;
+		set_field(&w, V(ENTRY_INTR_INFO), r.value);
+		set_field(&w, V(ENTRY_INSN_LENGTH), 0);
+		assert_int_equal(sx_vmx_enter(&w.vmx, &w.l1, false, &w.l2).outcome,
+				 software ? SX_VMX_FAIL_VALID : SX_VMX_ENTERED);
+	}
+}
+
 /* Which vectors deliver an error code: exactly #DF, #TS, #NP, #SS, #GP, #PF, #AC. */
 static void error_code_by_vector(void **state)
 {
@@ -179,6 +206,7 @@ int main(void)
 		cmocka_unit_test(every_profile_enters),
 		cmocka_unit_test(control_corruptions),
 		cmocka_unit_test(reserved_control_bits),
+		cmocka_unit_test(lengths_of_software_events),
 		cmocka_unit_test(error_code_by_vector),
 	};
 

@@ -109,6 +109,7 @@ static const struct row nonreg_rows[] = {
 	OK(LONG, GUEST_ACTIVITY, '=', 2),
 	OK(LONG, GUEST_ACTIVITY, '=', 3),
 	G(V86, GUEST_ACTIVITY, '=', 1, "27.3.1.5: HLT state above CPL 0"),
+	G(USER, GUEST_ACTIVITY, '=', 1, "27.3.1.5: HLT state above CPL 0"),
 	G(STI, GUEST_ACTIVITY, '=', 1, "27.3.1.5: inactive with blocking by STI or MOV SS"),
 	G(MOV_SS, GUEST_ACTIVITY, '=', 2, "27.3.1.5: inactive with blocking by STI or MOV SS"),
 	OK(HALTED, ENTRY_INTR_INFO, '=', SX_INTR_INFO(SX_INTR_EXTERNAL, 0x30)),

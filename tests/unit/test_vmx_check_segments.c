@@ -34,6 +34,13 @@ static const struct row segment_rows[] = {
 	  "27.3.1.2: DPL of non-conforming CS differs from DPL of SS"),
 	G(LONG, GUEST_CS_AR, '=', 0xa0ff, "27.3.1.2: DPL of conforming CS above DPL of SS"),
 	OK(LONG, GUEST_CS_AR, '=', 0xa09f),
+	OK(USER, GUEST_CS_AR, '=', 0xa09f), /* conforming: below the DPL of SS */
+	OK(USER, GUEST_CS_AR, '=', 0xa0df),
+	G(USER, GUEST_CS_AR, '=', 0xa09b,
+	  "27.3.1.2: DPL of non-conforming CS differs from DPL of SS"),
+	G(USER, GUEST_SS_AR, '=', 0xc093,
+	  "27.3.1.2: DPL of non-conforming CS differs from DPL of SS"),
+	G(USER, GUEST_SS_SEL, '=', 0x12, "27.3.1.2: RPL of SS differs from RPL of CS"),
 	G(LONG, GUEST_CS_AR, '^', SX_AR_P, "27.3.1.2: P of CS"),
 	G(LONG, GUEST_CS_AR, '|', 0x100, "27.3.1.2: reserved access rights of CS"),
 	G(LONG, GUEST_CS_AR, '|', 0x800, "27.3.1.2: reserved access rights of CS"),

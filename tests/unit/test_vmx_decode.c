@@ -104,10 +104,10 @@ static void check_forms(const struct form *forms, size_t count)
 static void set_registers(void)
 {
 	for (unsigned i = 0; i < SX_GPR_COUNT; i++)
-		w.l1.gpr[i] = UINT64_C(0x100010000) * i + 0x1000 * i;
+		w.l1.gpr[i] = UINT64_C(0x100011000) * i;
 }
 
-#define R(n) (UINT64_C(0x100010000) * (n) + 0x1000 * (n))
+#define R(n) (UINT64_C(0x100011000) * (n))
 
 static void addressing_forms_64(void **state)
 {
@@ -199,6 +199,16 @@ static void segment_limits_and_types_32(void **state)
 	expect_fault(EXECUTE(0x0f, 0xc7, 0x30), SX_VEC_GP, 0);
 	w.l1.seg[SX_SEG_DS].limit = AT_OPERANDS - 1;
 	assert_int_equal(EXECUTE(0x0f, 0xc7, 0x30).outcome, SX_VMX_SUCCEED);
+	w.l1.seg[SX_SEG_DS].ar = 0x8097; /* 16-bit expand-down: ends at FFFFH */
+	w.l1.seg[SX_SEG_DS].limit = 0;
+	w.l1.seg[SX_SEG_DS].base = AT_OPERANDS - 0xfff0;
+	w.l1.gpr[SX_RAX] = 0xfff0;
+	assert_int_equal(EXECUTE(0x0f, 0xc7, 0x30).outcome, SX_VMX_SUCCEED);
+	w.l1.gpr[SX_RAX] = 0xfff9;
+	expect_fault(EXECUTE(0x0f, 0xc7, 0x30), SX_VEC_GP, 0);
+	w.l1.gpr[SX_RAX] = 0;
+	expect_fault(EXECUTE(0x0f, 0xc7, 0x30), SX_VEC_GP, 0); /* the limit itself is outside */
+	w.l1.gpr[SX_RAX] = AT_OPERANDS;
 	w.l1.seg[SX_SEG_DS].ar = 0xc091 | SX_AR_UNUSABLE;
 	expect_fault(EXECUTE(0x0f, 0xc7, 0x30), SX_VEC_GP, 0);
 	w.l1.seg[SX_SEG_DS] = (struct sx_vmx_segment){.limit = UINT32_MAX, .ar = 0xc091};
@@ -272,6 +282,8 @@ static void truncated_fetch_names_the_next_byte(void **state)
 	w.l1.efer &= ~SX_X86_EFER_NXE;
 	expect_fault(EXECUTE(0x0f, 0xc7), SX_VEC_PF, 0x19000);
 	world_l1_32(&w.l1);
+	w.l1.seg[SX_SEG_CS].base = 0x4000;
+	expect_fault(EXECUTE(0x0f, 0xc7), SX_VEC_PF, 0x5002);
 	w.l1.seg[SX_SEG_CS].limit = 0x1001;
 	expect_fault(EXECUTE(0x0f, 0xc7), SX_VEC_GP, 0);
 	assert_int_equal(sx_vmx_fetch(&w.vmx, &w.l1, bytes, &result), 2);

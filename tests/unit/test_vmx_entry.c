@@ -529,7 +529,7 @@ static void host_state_is_loaded(void **state)
 
 static void an_nmi_exit_blocks_nmis(void **state)
 {
-	const struct sx_vmx_exit exit = {
+	struct sx_vmx_exit exit = {
 		.reason = SX_VMEXIT_EXCEPTION_NMI,
 		.intr_info = SX_INTR_INFO(SX_INTR_NMI, 2),
 	};
@@ -539,6 +539,11 @@ static void an_nmi_exit_blocks_nmis(void **state)
 	enter();
 	sx_vmx_exit(&w.vmx, &w.l2, &exit, &w.l1);
 	assert_int_equal(w.l1.interruptibility, SX_BLOCK_NMI);
+	start();
+	enter();
+	exit.intr_info = SX_INTR_INFO(SX_INTR_HARDWARE, SX_VEC_UD);
+	sx_vmx_exit(&w.vmx, &w.l2, &exit, &w.l1);
+	assert_int_equal(w.l1.interruptibility, 0); /* an exception does not */
 	start();
 	set_field(&w, SX_VMCS_PIN_CONTROLS, SX_PIN_DEFAULT1);
 	set_field(&w, SX_VMCS_EXIT_CONTROLS, SX_EXITC_DEFAULT1 | SX_EXITC_HOST_64);

@@ -308,7 +308,7 @@ static void the_log_fills(void **state)
 {
 	(void)state;
 	start();
-	for (unsigned i = 0; i < 512; i++) {
+	for (uint64_t i = 0; i < 512; i++) {
 		put64(&w, PT + 8 * i, 0x25000 | WB | RWX);
 		assert_int_equal(translate(0x1000 * i, SX_ACCESS_WRITE), SX_EPT12_MAPPED);
 		assert_int_equal(get64(&w, AT_PML + 8 * (511 - i)), 0x1000 * i);

@@ -220,7 +220,12 @@ static void pause_and_pause_loops(void **state)
 	assert_int_equal(x.reason, SX_VMEXIT_PAUSE);
 	assert_false(sx_vmx_on_pause(&w.vmx, 0, 6500, &x)); /* the gap begins a new loop */
 	assert_false(sx_vmx_on_pause(&w.vmx, 0, 6600, &x));
-	assert_false(sx_vmx_on_pause(&w.vmx, 3, 9999999, &x)); /* only at CPL 0 */
+	for (uint64_t tsc = 6700; tsc < 9000; tsc += 50)
+		assert_false(sx_vmx_on_pause(&w.vmx, 3, tsc, &x)); /* only at CPL 0 */
+	start();
+	set(SX_VMCS_PLE_GAP, 100); /* without the control no loop is looked for */
+	for (uint64_t tsc = 1000; tsc < 9000; tsc += 50)
+		assert_false(sx_vmx_on_pause(&w.vmx, 0, tsc, &x));
 }
 
 /* --- windows and timers: 26.2, 27.7 ----------------------------------------------------------- */

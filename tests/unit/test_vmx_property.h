@@ -65,6 +65,7 @@ enum profile {
 	MOV_SS,  /* blocking by MOV SS */
 	NO_LINK, /* no VMCS shadowing, link pointer to an ordinary VMCS */
 	BARE,    /* no optional control at all */
+	USER,    /* 64-bit guest at CPL 3 */
 	PROFILES,
 };
 
@@ -149,6 +150,11 @@ static const struct field_value changes[PROFILES][40] = {
 	[NO_LINK] = {{V(CPU2_CONTROLS), LONG_CPU2 & ~SX_CPU2_VMCS_SHADOW},
 		     {V(LINK_POINTER), AT_VMXON},
 		     END},
+	[USER] = {{V(GUEST_CS_SEL), 0x0b},
+		  {V(GUEST_CS_AR), 0xa0fb},
+		  {V(GUEST_SS_SEL), 0x13},
+		  {V(GUEST_SS_AR), 0xc0f3},
+		  END},
 	[BARE] = {{V(PIN_CONTROLS), SX_PIN_DEFAULT1},
 		  {V(CPU_CONTROLS), SX_CPU_TRUE_DEFAULT1},
 		  {V(EXIT_CONTROLS), SX_EXITC_TRUE_DEFAULT1 | SX_EXITC_HOST_64},

@@ -266,6 +266,8 @@ static int build(struct run *r, int *status, struct sx_error *err)
 	if (rc == 0)
 		rc = plan(r, err);
 	if (rc == 0)
+		rc = sx_placement_bind_others(r->place, err);
+	if (rc == 0)
 		rc = lock_memory(r, err);
 	if (rc == 0)
 		rc = sx_vcpu_set_up_signal(err);

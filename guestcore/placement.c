@@ -315,6 +315,13 @@ static int check_this_machine(const struct sx_placement *p, struct sx_error *err
 					 "can be bound with it; plan without a topology");
 }
 
+static int bind_to(const struct sx_placement *p, hwloc_const_bitmap_t set)
+{
+	int flags = HWLOC_CPUBIND_THREAD | HWLOC_CPUBIND_STRICT;
+
+	return hwloc_set_cpubind(p->topology, set, flags) < 0 ? -errno : 0;
+}
+
 int sx_placement_bind_thread(const struct sx_placement *p, unsigned cpu, struct sx_error *err)
 {
 	const struct sx_place_cpu *planned = find_cpu(p, cpu);
@@ -331,14 +338,43 @@ int sx_placement_bind_thread(const struct sx_placement *p, unsigned cpu, struct 
 	set = hwloc_bitmap_alloc();
 	if (!set || hwloc_bitmap_only(set, cpu) < 0)
 		rc = -ENOMEM;
-	else if (hwloc_set_cpubind(p->topology, set, HWLOC_CPUBIND_THREAD | HWLOC_CPUBIND_STRICT) <
-		 0)
-		rc = -errno;
+	else
+		rc = bind_to(p, set);
 	hwloc_bitmap_free(set);
 	return rc < 0 ? sx_fail(err, rc,
 				"a thread cannot be bound to CPU %u: %s; check that the CPU is "
 				"online and in this process's cpuset",
 				cpu, strerror(-rc))
+		      : 0;
+}
+
+/* The allowed CPUs that have @role. */
+static int collect(const struct sx_placement *p, enum sx_place_role role, hwloc_bitmap_t set)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; rc == 0 && i < p->n_cpus; i++)
+		if (p->cpu[i].allowed && p->cpu[i].role == role)
+			rc = hwloc_bitmap_set(set, p->cpu[i].os);
+	return rc < 0 ? -ENOMEM : 0;
+}
+
+int sx_placement_bind_others(const struct sx_placement *p, struct sx_error *err)
+{
+	hwloc_bitmap_t set;
+	int rc = check_this_machine(p, err);
+
+	if (rc < 0)
+		return rc;
+	set = hwloc_bitmap_alloc();
+	rc = set ? collect(p, SX_ROLE_HOST, set) : -ENOMEM;
+	if (rc == 0 && hwloc_bitmap_iszero(set))
+		rc = collect(p, SX_ROLE_GUEST, set);
+	if (rc == 0)
+		rc = bind_to(p, set);
+	hwloc_bitmap_free(set);
+	return rc < 0 ? sx_fail(err, rc, "the main thread cannot be kept off the sidecores: %s",
+				strerror(-rc))
 		      : 0;
 }
 

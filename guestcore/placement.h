@@ -81,6 +81,13 @@ const char *sx_placement_warning(const struct sx_placement *p, unsigned i);
 int sx_placement_bind_thread(const struct sx_placement *p, unsigned cpu, struct sx_error *err);
 
 /*
+ * Keep the calling thread, and those it starts afterwards, off the plan's cores: on the other CPUs
+ * that the process may use; where there are none, on the guest cores, which block now and then. A
+ * sidecore never does, and who shares its CPU waits for whole time slices.
+ */
+int sx_placement_bind_others(const struct sx_placement *p, struct sx_error *err);
+
+/*
  * Have the kernel take the pages of [addr, addr + len), page-aligned and not touched yet, from
  * the NUMA nodes of the guest cores, and from others only when those are full. Succeeds without
  * doing anything on a machine with one node.

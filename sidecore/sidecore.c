@@ -165,9 +165,12 @@ static void *loop(void *arg)
 	sx_rcu_register();
 	sc->start_tsc = __rdtsc();
 	while (!sc->stopping) {
-		bool due = sc->turns % TURNS_PER_HOUSEKEEPING == 0;
+		bool due = !sc->count || sc->turns % TURNS_PER_HOUSEKEEPING == 0;
 
-		if (due ? turn(sc, true) : turn(sc, false))
+		/* Nothing to poll: nothing but mail can change that. */
+		if (!sc->count)
+			nap(sc);
+		else if (due ? turn(sc, true) : turn(sc, false))
 			sc->idle_since_ns = 0;
 		else
 			idle(sc);
@@ -255,8 +258,8 @@ static void nothing(void *ctx)
 void sx_sidecore_send(struct sx_sidecore *sc, struct sx_mail *mail, void (*fn)(void *), void *ctx)
 {
 	sx_mailbox_send(&sc->mailbox, mail, fn, ctx);
-	if (sc->config.wait.idle_ns)
-		sx_sidecore_kick(sc);
+	/* It may sleep, also for want of pollers. */
+	sx_sidecore_kick(sc);
 }
 
 void sx_sidecore_call(struct sx_sidecore *sc, void (*fn)(void *), void *ctx)

@@ -28,7 +28,6 @@
 	(SX_VMX_BIT(SX_ACTIVITY_HLT) | SX_VMX_BIT(SX_ACTIVITY_SHUTDOWN) | \
 	 SX_VMX_BIT(SX_ACTIVITY_WAIT_SIPI))
 
-#define CR0_FIXED0  (SX_X86_CR0_PE | SX_X86_CR0_NE | SX_X86_CR0_PG)
 #define CR3_TARGETS 4
 
 void sx_vmx_caps_all(struct sx_vmx_caps *caps, unsigned maxphyaddr, uint64_t cr4)
@@ -152,8 +151,8 @@ int sx_vmx_caps_msr(const struct sx_vmx_caps *c, uint32_t index, uint64_t *value
 		control(SX_EXITC_DEFAULT1, SX_EXITC_DEFAULT1, c->exit),
 		control(SX_ENTRYC_DEFAULT1, SX_ENTRYC_DEFAULT1, c->entry),
 		misc(c),
-		CR0_FIXED0,
-		UINT64_C(0xffffffff),
+		SX_VMX_CR0_FIXED0,
+		SX_VMX_CR0_FIXED1,
 		SX_X86_CR4_VMXE,
 		c->cr4 | SX_X86_CR4_VMXE,
 		(uint64_t)sx_vmcs_highest_index(c) << 1,

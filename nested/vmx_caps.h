@@ -46,6 +46,10 @@ void sx_vmx_caps_settle(struct sx_vmx_caps *caps);
 /* Value of capability MSR @index, 0x480 to 0x491; -ENOENT where L1 takes a #GP instead. */
 int sx_vmx_caps_msr(const struct sx_vmx_caps *caps, uint32_t index, uint64_t *value);
 
+/* Bits of CR0 that VMX operation wants to be 1, and those that may be 1: A.7. */
+#define SX_VMX_CR0_FIXED0 (SX_X86_CR0_PE | SX_X86_CR0_NE | SX_X86_CR0_PG)
+#define SX_VMX_CR0_FIXED1 UINT64_C(0xffffffff)
+
 /* CPUID.1:ECX bits that are 1 because of VMX: bit 5 (23.6). */
 #define SX_VMX_CPUID_1_ECX SX_VMX_BIT(5)
 

@@ -10,18 +10,20 @@ static bool guest_is_64(const struct sx_vmx *vmx)
 	return entry_controls(vmx) & SX_ENTRYC_GUEST_64;
 }
 
-/* 27.3.1.1 with A.7: unrestricted guest frees PE and PG. */
-static const char *check_cr0(const struct sx_vmx *vmx)
+bool sx_vmx_guest_cr0_ok(const struct sx_vmx *vmx, uint64_t cr0)
 {
-	uint64_t cr0 = F(vmx, GUEST_CR0), fixed = SX_VMX_CR0_FIXED0;
+	uint64_t fixed = SX_VMX_CR0_FIXED0;
 
 	if (cpu2_controls(vmx) & SX_CPU2_UNRESTRICTED)
 		fixed &= ~(SX_X86_CR0_PE | SX_X86_CR0_PG);
 	if ((cr0 & fixed) != fixed || (cr0 & ~SX_VMX_CR0_FIXED1))
-		return "27.3.1.1: guest CR0";
-	if ((cr0 & SX_X86_CR0_PG) && !(cr0 & SX_X86_CR0_PE))
-		return "27.3.1.1: guest CR0.PG without PE";
-	return NULL;
+		return false;
+	return !(cr0 & SX_X86_CR0_PG) || (cr0 & SX_X86_CR0_PE);
+}
+
+static const char *check_cr0(const struct sx_vmx *vmx)
+{
+	return sx_vmx_guest_cr0_ok(vmx, F(vmx, GUEST_CR0)) ? NULL : "27.3.1.1: guest CR0";
 }
 
 static const char *check_cr4_cr3(const struct sx_vmx *vmx)

@@ -17,19 +17,18 @@ struct segments {
 };
 
 /* The fields of one segment lie in four arrays, in the order of enum sx_segment. */
-static void read_segments(const struct sx_vmx *vmx, struct segments *s)
+void sx_vmx_guest_segments(const struct sx_vmx *vmx, struct sx_vmx_segment seg[SX_SEG_COUNT])
 {
+	const struct sx_vmcs12 *v = &vmx->v12;
+
 	for (uint32_t i = 0; i < SX_SEG_COUNT; i++) {
-		s->seg[i].selector =
-			(uint16_t)sx_vmcs12_get(&vmx->v12, SX_VMCS_GUEST_ES_SEL + 2 * i);
-		s->seg[i].limit =
-			(uint32_t)sx_vmcs12_get(&vmx->v12, SX_VMCS_GUEST_ES_LIMIT + 2 * i);
-		s->seg[i].ar = (uint32_t)sx_vmcs12_get(&vmx->v12, SX_VMCS_GUEST_ES_AR + 2 * i);
-		s->seg[i].base = sx_vmcs12_get(&vmx->v12, SX_VMCS_GUEST_ES_BASE + 2 * i);
+		seg[i] = (struct sx_vmx_segment){
+			.selector = (uint16_t)sx_vmcs12_get(v, SX_VMCS_GUEST_ES_SEL + 2 * i),
+			.base = sx_vmcs12_get(v, SX_VMCS_GUEST_ES_BASE + 2 * i),
+			.limit = (uint32_t)sx_vmcs12_get(v, SX_VMCS_GUEST_ES_LIMIT + 2 * i),
+			.ar = (uint32_t)sx_vmcs12_get(v, SX_VMCS_GUEST_ES_AR + 2 * i),
+		};
 	}
-	s->unrestricted = cpu2_controls(vmx) & SX_CPU2_UNRESTRICTED;
-	s->long_mode = entry_controls(vmx) & SX_ENTRYC_GUEST_64;
-	s->real_mode = !(F(vmx, GUEST_CR0) & SX_X86_CR0_PE);
 }
 
 static bool usable(const struct sx_vmx_segment *seg)
@@ -237,7 +236,10 @@ const char *sx_vmx_check_segments(const struct sx_vmx *vmx)
 	struct segments s;
 	const char *why;
 
-	read_segments(vmx, &s);
+	sx_vmx_guest_segments(vmx, s.seg);
+	s.unrestricted = cpu2_controls(vmx) & SX_CPU2_UNRESTRICTED;
+	s.long_mode = entry_controls(vmx) & SX_ENTRYC_GUEST_64;
+	s.real_mode = !(F(vmx, GUEST_CR0) & SX_X86_CR0_PE);
 	why = check_selectors(&s, v8086);
 	if (!why)
 		why = check_bases(vmx, &s, v8086);

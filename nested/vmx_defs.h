@@ -2,14 +2,23 @@
 /*
  * Numbers of the VMX architecture: control bits, exit reasons, error numbers, MSRs.
  *
- * Freestanding, so that code inside a guest can compile it too. Sections are those of the Intel
- * SDM, Volume 3 (3C for chapters 24 to 33), order number 325384-080US, June 2023; later editions
- * may number the chapters higher by one or two, the section titles stay.
+ * Freestanding, so that code inside a guest, or a kernel module, can compile it too. Sections are
+ * those of the Intel SDM, Volume 3 (3C for chapters 24 to 33), order number 325384-080US, June
+ * 2023; later editions may number the chapters higher by one or two, the section titles stay.
  */
 #ifndef SX_NESTED_VMX_DEFS_H
 #define SX_NESTED_VMX_DEFS_H
 
+#ifdef __KERNEL__
+#include <linux/build_bug.h>
+#include <linux/stddef.h>
+#include <linux/types.h>
+#define UINT32_C(n) n##U
+#define UINT64_C(n) n##ULL
+#else
+#include <stddef.h>
 #include <stdint.h>
+#endif
 
 #define SX_VMX_BIT(n) (UINT32_C(1) << (n))
 

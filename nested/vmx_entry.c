@@ -45,19 +45,10 @@ static void load_msr_fields(const struct sx_vmx *vmx, struct sx_vmx_cpu *cpu)
 		cpu->perf_global = F(vmx, GUEST_PERF_GLOBAL);
 }
 
-/* 27.3.2.2. The fields of one segment lie in four arrays, in the order of enum sx_segment. */
+/* 27.3.2.2. */
 static void load_segments(const struct sx_vmx *vmx, struct sx_vmx_cpu *cpu)
 {
-	const struct sx_vmcs12 *v = &vmx->v12;
-
-	for (uint32_t i = 0; i < SX_SEG_COUNT; i++) {
-		cpu->seg[i] = (struct sx_vmx_segment){
-			.selector = (uint16_t)sx_vmcs12_get(v, SX_VMCS_GUEST_ES_SEL + 2 * i),
-			.base = sx_vmcs12_get(v, SX_VMCS_GUEST_ES_BASE + 2 * i),
-			.limit = (uint32_t)sx_vmcs12_get(v, SX_VMCS_GUEST_ES_LIMIT + 2 * i),
-			.ar = (uint32_t)sx_vmcs12_get(v, SX_VMCS_GUEST_ES_AR + 2 * i),
-		};
-	}
+	sx_vmx_guest_segments(vmx, cpu->seg);
 	cpu->gdtr.base = F(vmx, GUEST_GDTR_BASE);
 	cpu->gdtr.limit = (uint32_t)F(vmx, GUEST_GDTR_LIMIT);
 	cpu->idtr.base = F(vmx, GUEST_IDTR_BASE);

@@ -37,16 +37,10 @@ uint64_t sx_vmx_visible_cr(const struct sx_vmx *vmx, unsigned cr, uint64_t real)
 	return (real & ~mask) | (shadow_of(vmx, cr) & mask);
 }
 
-/* 26.3: bits that VMX operation fixes are #GP, except PE and PG of an unrestricted guest. */
+/* 26.3: what VMX operation does not allow is a #GP, as is what the processor itself refuses. */
 static bool cr0_allowed(const struct sx_vmx *vmx, const struct sx_vmx_cpu *l2, uint64_t cr0)
 {
-	uint64_t fixed = SX_VMX_CR0_FIXED0;
-
-	if (cpu2_controls(vmx) & SX_CPU2_UNRESTRICTED)
-		fixed &= ~(SX_X86_CR0_PE | SX_X86_CR0_PG);
-	if ((cr0 & fixed) != fixed || (cr0 & ~SX_VMX_CR0_FIXED1))
-		return false;
-	if ((cr0 & SX_X86_CR0_PG) && !(cr0 & SX_X86_CR0_PE))
+	if (!sx_vmx_guest_cr0_ok(vmx, cr0))
 		return false;
 	if ((cr0 & SX_X86_CR0_NW) && !(cr0 & SX_X86_CR0_CD))
 		return false;

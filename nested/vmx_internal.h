@@ -7,10 +7,8 @@
 
 #include "nested/vmx.h"
 
-#define SX_VMX_CR0_FIXED0 (SX_X86_CR0_PE | SX_X86_CR0_NE | SX_X86_CR0_PG)
-#define SX_VMX_CR0_FIXED1 UINT64_C(0xffffffff)
-#define SX_VMX_PAGE_MASK  UINT64_C(0xfff)
-#define SX_VMX_MSR_LIST   512 /* entries of an MSR area: A.6 bits 27:25 are 0 */
+#define SX_VMX_PAGE_MASK UINT64_C(0xfff)
+#define SX_VMX_MSR_LIST  512 /* entries of an MSR area: A.6 bits 27:25 are 0 */
 
 /* Field @name (without prefix) of the snapshot. */
 #define F(vmx, name) sx_vmcs12_get(&(vmx)->v12, SX_VMCS_##name)
@@ -116,6 +114,12 @@ const char *sx_vmx_check_guest(const struct sx_vmx *vmx,                   /* 27
 const char *sx_vmx_check_segments(const struct sx_vmx *vmx); /* 27.3.1.2, 27.3.1.3 */
 const char *sx_vmx_check_nonreg(const struct sx_vmx *vmx,    /* 27.3.1.5 */
 				enum sx_vmx_bad_state *qualification);
+
+/* The segment registers of the guest-state area. */
+void sx_vmx_guest_segments(const struct sx_vmx *vmx, struct sx_vmx_segment seg[SX_SEG_COUNT]);
+
+/* 27.3.1.1, 26.3: may L2's CR0 be this? Unrestricted guest frees PE and PG, but PG needs PE. */
+bool sx_vmx_guest_cr0_ok(const struct sx_vmx *vmx, uint64_t cr0);
 
 /* Is every byte of IA32_PAT a memory type (27.2.2, 27.3.1.1)? */
 bool sx_vmx_pat_ok(uint64_t pat);

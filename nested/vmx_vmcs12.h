@@ -17,9 +17,6 @@
 #ifndef SX_NESTED_VMX_VMCS12_H
 #define SX_NESTED_VMX_VMCS12_H
 
-#include <stddef.h>
-#include <stdint.h>
-
 #include "nested/vmx_defs.h"
 
 #define SX_VMCS12_SIZE         4096

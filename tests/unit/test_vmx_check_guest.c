@@ -11,7 +11,7 @@ static const struct row guest_register_rows[] = {
 	G(LONG, GUEST_CR0, '|', BIT(32), "27.3.1.1: guest CR0"),
 	OK(LONG, GUEST_CR0, '|', 0x60000000),
 	G(REAL, GUEST_CR0, '^', 0x20, "27.3.1.1: guest CR0"),
-	G(REAL, GUEST_CR0, '|', BIT(31), "27.3.1.1: guest CR0.PG without PE"),
+	G(REAL, GUEST_CR0, '|', BIT(31), "27.3.1.1: guest CR0"),
 	G(LONG, GUEST_CR4, '^', 0x2000, "27.3.1.1: guest CR4"),
 	G(LONG, GUEST_CR4, '|', BIT(12), "27.3.1.1: guest CR4"),
 	G(LONG, GUEST_CR4, '|', BIT(63), "27.3.1.1: guest CR4"),

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* ipc/mailbox.h: every letter is run once, in its sender's order, and not touched afterwards. */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "ipc/mailbox.h"
+#include "ipc/wire/types.h"
+
+#define SENDERS 4
+#define LETTERS 1500 /* of each sender */
+#define BATCH   5    /* sent before the first of them is waited for */
+
+/* What run() is told: a number to append to a list. */
+struct note {
+	struct list *list;
+	uint32_t number;
+};
+
+struct list {
+	uint32_t number[16];
+	unsigned count;
+};
+
+static void append(void *ctx)
+{
+	struct note *n = ctx;
+
+	if (n->list->count < 16)
+		n->list->number[n->list->count] = n->number;
+	n->list->count++;
+}
+
+static void an_empty_mailbox_has_nothing_to_run(void **state)
+{
+	struct sx_mailbox mb;
+
+	(void)state;
+	sx_mailbox_init(&mb);
+	assert_false(sx_mailbox_pending(&mb));
+	assert_int_equal(sx_mailbox_run(&mb), 0);
+	sx_mailbox_destroy(&mb);
+}
+
+static void letters_are_run_in_order_and_once(void **state)
+{
+	struct sx_mailbox mb;
+	struct sx_mail mail[5];
+	struct list list = {.count = 0};
+	struct note note[5];
+
+	(void)state;
+	sx_mailbox_init(&mb);
+	for (unsigned i = 0; i < 5; i++) {
+		note[i] = (struct note){&list, 10 + i};
+		sx_mailbox_send(&mb, &mail[i], append, &note[i]);
+		assert_true(sx_mailbox_pending(&mb));
+	}
+	assert_int_equal(list.count, 0); /* only the owner runs them, when it wants to */
+	assert_int_equal(sx_mailbox_run(&mb), 5);
+	assert_int_equal(list.count, 5);
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(list.number[i], 10 + i);
+	assert_false(sx_mailbox_pending(&mb));
+	assert_int_equal(sx_mailbox_run(&mb), 0);
+	for (unsigned i = 0; i < 5; i++)
+		sx_mail_wait(&mail[i]); /* all done: returns at once */
+	sx_mailbox_destroy(&mb);
+}
+
+static void a_letter_can_be_sent_again(void **state)
+{
+	struct sx_mailbox mb;
+	struct sx_mail mail;
+	struct list list = {.count = 0};
+	struct note note = {&list, 1};
+
+	(void)state;
+	memset(&mail, 0xff, sizeof(mail)); /* as a stack may be */
+	sx_mailbox_init(&mb);
+	for (unsigned i = 1; i <= 10; i++) {
+		sx_mailbox_send(&mb, &mail, append, &note);
+		assert_int_equal(mail.done, 0);
+		assert_int_equal(sx_mailbox_run(&mb), 1);
+		sx_mail_wait(&mail);
+		assert_int_equal(list.count, i);
+	}
+	sx_mailbox_destroy(&mb);
+}
+
+struct chain {
+	struct sx_mailbox *mb;
+	struct sx_mail mail;
+	struct note note;
+};
+
+static void send_another(void *ctx)
+{
+	struct chain *c = ctx;
+
+	sx_mailbox_send(c->mb, &c->mail, append, &c->note);
+}
+
+static void mail_sent_by_mail_is_run_too(void **state)
+{
+	struct sx_mailbox mb;
+	struct sx_mail first;
+	struct list list = {.count = 0};
+	struct chain chain = {.mb = &mb, .note = {&list, 3}};
+
+	(void)state;
+	sx_mailbox_init(&mb);
+	sx_mailbox_send(&mb, &first, send_another, &chain);
+	assert_int_equal(sx_mailbox_run(&mb), 2);
+	assert_int_equal(list.count, 1);
+	assert_int_equal(list.number[0], 3);
+	sx_mailbox_destroy(&mb);
+}
+
+/* ---- several threads ---- */
+
+struct owner {
+	struct sx_mailbox mb;
+	uint32_t stop;
+	uint64_t run;
+	unsigned lag_ns; /* before each look into the mailbox */
+};
+
+static void *own(void *arg)
+{
+	struct owner *o = arg;
+	const struct timespec lag = {.tv_nsec = o->lag_ns};
+
+	while (!sx_load_acquire(&o->stop)) {
+		if (!sx_mailbox_pending(&o->mb)) {
+			sx_pause();
+			continue;
+		}
+		if (o->lag_ns)
+			nanosleep(&lag, NULL);
+		o->run += sx_mailbox_run(&o->mb);
+	}
+	o->run += sx_mailbox_run(&o->mb);
+	return NULL;
+}
+
+struct sender {
+	struct owner *owner;
+	uint32_t last;        /* written by the owner: number of the letter run last */
+	uint32_t out_of_turn; /* ... and how often it was not the next */
+	uint32_t undone;      /* waits that returned before the letter was run */
+};
+
+struct letter {
+	struct sx_mail mail;
+	struct sender *sender;
+	uint32_t number;
+	bool ran;
+};
+
+static void run_letter(void *ctx)
+{
+	struct letter *l = ctx;
+
+	l->sender->out_of_turn += l->number != l->sender->last + 1;
+	l->sender->last = l->number;
+	l->ran = true;
+}
+
+static void post(struct sender *s, struct letter *l, uint32_t number)
+{
+	l->sender = s;
+	l->number = number;
+	l->ran = false;
+	sx_mailbox_send(&s->owner->mb, &l->mail, run_letter, l);
+}
+
+static void await_letter(struct sender *s, struct letter *l)
+{
+	sx_mail_wait(&l->mail);
+	s->undone += !l->ran;
+}
+
+/* From the stack, from the heap, and several at a time; each gone as soon as it is done. */
+static void *keep_sending(void *arg)
+{
+	struct sender *s = arg;
+	uint32_t number = 0;
+
+	while (number < LETTERS) {
+		struct letter batch[BATCH];
+		struct letter *heap = malloc(sizeof(*heap));
+
+		if (!heap)
+			abort();
+		post(s, heap, ++number);
+		await_letter(s, heap);
+		memset(heap, 0xee, sizeof(*heap));
+		free(heap);
+		for (unsigned i = 0; i < BATCH; i++)
+			post(s, &batch[i], ++number);
+		/* Last first: waiting is in no order. */
+		for (unsigned i = BATCH; i-- > 0;)
+			await_letter(s, &batch[i]);
+		memset(batch, 0xee, sizeof(batch));
+	}
+	return NULL;
+}
+
+static void exchange(unsigned lag_ns)
+{
+	struct owner owner = {.lag_ns = lag_ns};
+	struct sender sender[SENDERS];
+	pthread_t owning, sending[SENDERS];
+	uint64_t sent = 0;
+
+	sx_mailbox_init(&owner.mb);
+	assert_int_equal(pthread_create(&owning, NULL, own, &owner), 0);
+	for (unsigned i = 0; i < SENDERS; i++) {
+		sender[i] = (struct sender){.owner = &owner};
+		assert_int_equal(pthread_create(&sending[i], NULL, keep_sending, &sender[i]), 0);
+	}
+	for (unsigned i = 0; i < SENDERS; i++)
+		pthread_join(sending[i], NULL);
+	sx_store_release(&owner.stop, 1u);
+	pthread_join(owning, NULL);
+	for (unsigned i = 0; i < SENDERS; i++) {
+		assert_int_equal(sender[i].undone, 0);
+		assert_int_equal(sender[i].out_of_turn, 0);
+		assert_true(sender[i].last >= LETTERS);
+		sent += sender[i].last;
+	}
+	assert_true(owner.run == sent);
+	sx_mailbox_destroy(&owner.mb);
+}
+
+static void many_senders_each_keep_their_order(void **state)
+{
+	(void)state;
+	exchange(0);
+}
+
+/* The owner lets them wait for longer than they spin. */
+static void many_senders_that_fall_asleep_are_woken(void **state)
+{
+	(void)state;
+	exchange(30000);
+}
+
+struct slow {
+	bool entered;
+	bool left;
+};
+
+static void run_slowly(void *ctx)
+{
+	struct slow *s = ctx;
+	const struct timespec t = {.tv_nsec = 20000000};
+
+	s->entered = true;
+	nanosleep(&t, NULL);
+	s->left = true;
+}
+
+static void done_means_that_run_has_returned(void **state)
+{
+	struct owner owner = {.run = 0};
+	struct slow slow = {false, false};
+	struct sx_mail mail;
+	pthread_t owning;
+
+	(void)state;
+	sx_mailbox_init(&owner.mb);
+	assert_int_equal(pthread_create(&owning, NULL, own, &owner), 0);
+	sx_mailbox_send(&owner.mb, &mail, run_slowly, &slow);
+	sx_mail_wait(&mail);
+	assert_true(slow.entered && slow.left);
+	sx_store_release(&owner.stop, 1u);
+	pthread_join(owning, NULL);
+	assert_int_equal(owner.run, 1);
+	sx_mailbox_destroy(&owner.mb);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_empty_mailbox_has_nothing_to_run),
+		cmocka_unit_test(letters_are_run_in_order_and_once),
+		cmocka_unit_test(a_letter_can_be_sent_again),
+		cmocka_unit_test(mail_sent_by_mail_is_run_too),
+		cmocka_unit_test(many_senders_each_keep_their_order),
+		cmocka_unit_test(many_senders_that_fall_asleep_are_woken),
+		cmocka_unit_test(done_means_that_run_has_returned),
+	};
+
+	alarm(100); /* a wake-up that is lost */
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

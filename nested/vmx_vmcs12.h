@@ -50,9 +50,6 @@ struct sx_vmcs12 {
 	uint8_t tail[64];
 };
 
-_Static_assert(sizeof(struct sx_vmcs12) == SX_VMCS12_SIZE, "VMCS12 is one page");
-_Static_assert(offsetof(struct sx_vmcs12, slot) == 64, "VMCS12 layout 1: slots begin at 64");
-
 #define SX_VMCS_WIDTH(enc) (((enc) >> 13) & 3)
 #define SX_VMCS_TYPE(enc)  (((enc) >> 10) & 3)
 #define SX_VMCS_INDEX(enc) (((enc) >> 1) & 0x1ff)
@@ -60,6 +57,15 @@ _Static_assert(offsetof(struct sx_vmcs12, slot) == 64, "VMCS12 layout 1: slots b
 #define SX_VMCS_SLOT(enc) \
 	(SX_VMCS12_GROUP_SLOTS * (4 * SX_VMCS_TYPE(enc) + SX_VMCS_WIDTH(enc)) + SX_VMCS_INDEX(enc))
 #define SX_VMCS_OFFSET(enc) (64 + 8 * SX_VMCS_SLOT(enc))
+
+/* Layout 1. What changes one of these raises SX_VMCS12_REVISION. */
+_Static_assert(sizeof(struct sx_vmcs12) == SX_VMCS12_SIZE, "a VMCS12 is one page");
+_Static_assert(offsetof(struct sx_vmcs12, abort) == 4, "the SDM places the abort indicator");
+_Static_assert(offsetof(struct sx_vmcs12, launched) == 8, "launch state");
+_Static_assert(offsetof(struct sx_vmcs12, slot) == SX_VMCS_OFFSET(0), "slot 0 is encoding 0");
+_Static_assert(SX_VMCS_OFFSET(0x4402) == 1560, "exit reason");
+_Static_assert(SX_VMCS_OFFSET(0x681e) == 2912, "guest RIP");
+_Static_assert(SX_VMCS_OFFSET(0x6c16) == 3872, "host RIP");
 
 /*
  * When a field exists: always, or where a control's 1-setting is allowed (A.3 to A.5 say which

@@ -195,6 +195,7 @@ static void feature_control(void **state)
 	assert_int_equal(sx_vmx_rdmsr(&w.vmx, 0x3a, &value), 0);
 	assert_int_equal(value, 5);
 	assert_int_equal(sx_vmx_wrmsr(&w.vmx, 0x480, 0), -EINVAL);
+	assert_int_equal(sx_vmx_caps_msr(&w.vmx.caps, 0x492, &value), -ENOENT);
 	assert_int_equal(sx_vmx_wrmsr(&w.vmx, 0x491, 0), -EINVAL);
 	assert_int_equal(sx_vmx_wrmsr(&w.vmx, 0x492, 0), -ENOENT);
 	assert_int_equal(sx_vmx_wrmsr(&w.vmx, 0x47f, 0), -ENOENT);

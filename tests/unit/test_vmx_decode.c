@@ -228,22 +228,22 @@ static void operands_across_pages(void **state)
 
 	(void)state;
 	world_init_current(&w);
-	w.l1.gpr[SX_RAX] = 0x19000 - 4;
-	put64(&w, 0x19000 - 4, AT_VMCS);
+	w.l1.gpr[SX_RAX] = 0x19000 - 3;
+	put64(&w, 0x19000 - 3, AT_VMCS);
 	assert_int_equal(EXECUTE(0x0f, 0xc7, 0x30).outcome, SX_VMX_SUCCEED);
 	w.fault_page = 0x19000;
 	expect_fault(EXECUTE(0x0f, 0xc7, 0x30), SX_VEC_PF, 0x19000);
 	w.fault_page = 0x18000;
-	expect_fault(EXECUTE(0x0f, 0xc7, 0x30), SX_VEC_PF, 0x19000 - 4);
-	put64(&w, 0x19000 - 4, 0x5555555555555555);
+	expect_fault(EXECUTE(0x0f, 0xc7, 0x30), SX_VEC_PF, 0x19000 - 3);
+	put64(&w, 0x19000 - 3, 0x5555555555555555);
 	w.fault_page = 0x19000;
 	result = EXECUTE(0x0f, 0xc7, 0x38); /* VMPTRST: nothing is written before the fault */
 	assert_int_equal(result.vector, SX_VEC_PF);
 	assert_int_equal(result.error_code, 2);
-	assert_int_equal(get64(&w, 0x19000 - 4), 0x5555555555555555);
+	assert_int_equal(get64(&w, 0x19000 - 3), 0x5555555555555555);
 	w.fault_page = SX_VMX_NONE;
 	assert_int_equal(EXECUTE(0x0f, 0xc7, 0x38).outcome, SX_VMX_SUCCEED);
-	assert_int_equal(get64(&w, 0x19000 - 4), AT_VMCS);
+	assert_int_equal(get64(&w, 0x19000 - 3), AT_VMCS);
 }
 
 static void instructions_at_page_ends(void **state)

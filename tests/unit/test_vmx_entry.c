@@ -508,9 +508,11 @@ static void host_state_is_loaded(void **state)
 	assert_int_equal(c->perf_global, 1);
 	assert_int_equal(c->sysenter_cs, 0x55);
 	assert_int_equal(c->sysenter_eip, 0x556000);
-	assert_int_equal(c->seg[SX_SEG_CS].ar, 0xa09b);
 	assert_int_equal(c->seg[SX_SEG_CS].limit, UINT32_MAX);
-	assert_int_equal(c->seg[SX_SEG_SS].ar, 0xc093);
+	for (unsigned i = SX_SEG_ES; i <= SX_SEG_DS; i++) {
+		assert_int_equal(c->seg[i].ar, i == SX_SEG_CS ? 0xa09b : 0xc093);
+		assert_int_equal(c->seg[i].base, 0);
+	}
 	assert_int_equal(c->seg[SX_SEG_FS].base, 0x111000);
 	assert_int_equal(c->seg[SX_SEG_GS].base, UINT64_C(0xffff888000000000));
 	assert_int_not_equal(c->seg[SX_SEG_GS].ar & SX_AR_UNUSABLE, 0); /* selector 0 */

@@ -306,6 +306,27 @@ static void only_the_beginning_of_a_range_removes_it(void **state)
 	assert_ptr_equal(at(w, 4 * PAGE, 1), w->memory + 6 * PAGE);
 }
 
+static void a_span_is_the_whole_range_around_an_address(void **state)
+{
+	struct world *w = *state;
+	struct sx_memmap_span span = {.size = 99};
+
+	map_pages(w, 2 * PAGE, 1, 3, SX_MEMMAP_READONLY);
+	map_pages(w, 5 * PAGE, 8, 1, 0);
+	assert_int_equal(sx_memmap_span(&w->map, 2 * PAGE - 1, &span), -EFAULT);
+	assert_int_equal(sx_memmap_span(&w->map, 6 * PAGE, &span), -EFAULT);
+	assert_int_equal(sx_memmap_span(&w->map, UINT64_MAX, &span), -EFAULT);
+	assert_true(span.size == 99);
+	for (sx_gpa gpa = 2 * PAGE; gpa < 5 * PAGE; gpa += PAGE - 1) {
+		assert_int_equal(sx_memmap_span(&w->map, gpa, &span), 0);
+		assert_true(span.gpa == 2 * PAGE && span.size == 3 * PAGE);
+		assert_ptr_equal(span.hva, w->memory + PAGE);
+		assert_int_equal(span.flags, SX_MEMMAP_READONLY);
+	}
+	assert_int_equal(sx_memmap_span(&w->map, 5 * PAGE, &span), 0);
+	assert_true(span.gpa == 5 * PAGE && span.size == PAGE && !span.flags);
+}
+
 /* ---- against a model: which page belongs to which range ---- */
 
 #define MODEL_PAGES 48
@@ -570,6 +591,7 @@ int main(void)
 		with_world(a_copy_crosses_ranges),
 		with_world(a_copy_does_not_cross_a_hole),
 		with_world(only_the_beginning_of_a_range_removes_it),
+		with_world(a_span_is_the_whole_range_around_an_address),
 		with_world(any_sequence_of_adds_and_removes_agrees_with_a_model),
 		with_world(readers_never_see_memory_that_is_gone),
 		with_world(removal_waits_for_who_holds_a_pointer_and_for_nobody_offline),

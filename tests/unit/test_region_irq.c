@@ -218,6 +218,7 @@ static void each_raise_is_counted_on_both_ends(void **state)
 	(void)state;
 	assert_int_equal(sx_irq_init(&irq, NULL), 0);
 	assert_true(irq.raised == 0);
+	assert_int_equal(irq.route, -1);
 	assert_int_equal(fcntl(irq.fd, F_GETFD), FD_CLOEXEC);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(sx_irq_raise(&irq), 0);

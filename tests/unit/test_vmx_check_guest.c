@@ -24,6 +24,7 @@ static const struct row guest_register_rows[] = {
 	G(PAE, GUEST_CR4, '|', SX_X86_CR4_PCIDE, "27.3.1.1: guest CR4.PCIDE outside IA-32e mode"),
 	G(LONG, GUEST_CR3, '|', BIT(40), "27.3.1.1: guest CR3 beyond the physical-address width"),
 	G(LONG, GUEST_CR3, '|', BIT(63), "27.3.1.1: guest CR3 beyond the physical-address width"),
+	OK(LONG, GUEST_CR3, '|', 0xfff),
 	G(LONG, GUEST_DR7, '|', BIT(32), "27.3.1.1: guest DR7 has bits 63:32"),
 	G(LONG, GUEST_DR7, '|', BIT(63), "27.3.1.1: guest DR7 has bits 63:32"),
 	OK(BARE, GUEST_DR7, '|', BIT(63)),
@@ -79,6 +80,14 @@ static void guest_register_corruptions(void **state)
 {
 	(void)state;
 	check_rows(guest_register_rows, COUNT(guest_register_rows));
+	for (unsigned n = 1; n < 64; n++) { /* table 4-8 */
+		bool reserved = n == 1 || n == 2 || (n >= 5 && n <= 8) || n >= 40;
+		struct row r = {
+			PAE,         V(GUEST_PDPTE3),           '=',
+			BIT(n) | 1,  reserved ? GUEST : ENTERS, "27.3.1.6: reserved bit in a PDPTE",
+			SX_BAD_PDPTE};
+		check_row(&r);
+	}
 }
 
 /* Without EPT the PDPTEs come from memory, at bits 31:5 of CR3. */

@@ -244,6 +244,13 @@ static void operands_across_pages(void **state)
 	w.fault_page = SX_VMX_NONE;
 	assert_int_equal(EXECUTE(0x0f, 0xc7, 0x38).outcome, SX_VMX_SUCCEED);
 	assert_int_equal(get64(&w, 0x19000 - 3), AT_VMCS);
+	set_field(&w, SX_VMCS_TSC_OFFSET, UINT64_C(0x1122334455667788));
+	w.l1.gpr[SX_RCX] = SX_VMCS_TSC_OFFSET;
+	assert_int_equal(EXECUTE(0x0f, 0x78, 0x08).outcome, SX_VMX_SUCCEED);
+	assert_int_equal(get64(&w, 0x19000 - 3), UINT64_C(0x1122334455667788));
+	set_field(&w, SX_VMCS_TSC_OFFSET, 0);
+	assert_int_equal(EXECUTE(0x0f, 0x79, 0x08).outcome, SX_VMX_SUCCEED);
+	assert_int_equal(field(&w, SX_VMCS_TSC_OFFSET), UINT64_C(0x1122334455667788));
 }
 
 static void instructions_at_page_ends(void **state)

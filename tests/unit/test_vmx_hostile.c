@@ -11,6 +11,7 @@
 #include "tests/unit/test_vmx_world.h"
 
 static struct world w;
+static const unsigned slots = SX_VMCS12_SLOTS;
 
 static uint64_t next_random(uint64_t *seed) /* xorshift64 */
 {
@@ -84,7 +85,7 @@ static void ten_thousand_random_vmcs12s(void **state)
 		w = fresh;
 		w.vmx.ctx = &w;
 		for (unsigned n = next_random(&seed) % 4; n > 0; n--) {
-			uint64_t slot = next_random(&seed) % SX_VMCS12_SLOTS;
+			uint64_t slot = next_random(&seed) % slots;
 
 			put64(&w, AT_VMCS + 64 + 8 * slot, interesting(&seed));
 		}
@@ -106,7 +107,7 @@ static void pages_of_noise(void **state)
 		struct sx_vmx_result result;
 
 		world_init_current(&w);
-		for (uint64_t slot = 0; slot < SX_VMCS12_SLOTS; slot++)
+		for (uint64_t slot = 0; slot < slots; slot++)
 			put64(&w, AT_VMCS + 64 + 8 * slot, next_random(&seed));
 		result = sx_vmx_enter(&w.vmx, &w.l1, false, &w.l2);
 		assert_int_equal(result.outcome, SX_VMX_FAIL_VALID);

@@ -195,8 +195,8 @@ static int measure_memory(const struct sx_rig *rig, struct sx_cost_process *cost
 {
 	const struct timespec settle = {.tv_nsec = 300000000};
 	char text[16384];
-	pid_t pid;
-	int fd;
+	pid_t pid = -1;
+	int fd = -1;
 	int rc = start(rig, "spin", &fd, &pid, err);
 
 	if (rc < 0)
@@ -225,8 +225,8 @@ static int measure_start(const struct sx_rig *rig, double *ms, struct sx_error *
 {
 	uint64_t begin = sx_now_ns(), first;
 	char text[16384];
-	pid_t pid;
-	int fd;
+	pid_t pid = -1;
+	int fd = -1;
 	int rc = start(rig, "first", &fd, &pid, err);
 
 	if (rc < 0)

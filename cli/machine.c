@@ -340,7 +340,7 @@ static int join_sidecores(struct sx_machine *m)
 {
 	struct sx_sidecore *const *sc = m->config.sidecores;
 	unsigned n = m->config.sidecore_count;
-	int rc = 0;
+	int rc = n ? 0 : -EINVAL;
 
 	for (unsigned i = 0; rc == 0 && i < n; i++)
 		rc = sx_sidecore_add(sc[i], &m->server[i].poller);

@@ -142,7 +142,8 @@ static int exit_io(struct sx_vcpu *v, struct sx_error *err)
 	int action = SX_EXIT_CONTINUE;
 
 	for (uint32_t i = 0; i < run->io.count; i++) {
-		int rc = forward(v, kind, run->io.port, data + (size_t)i * run->io.size, run->io.size, err);
+		int rc = forward(v, kind, run->io.port, data + (size_t)i * run->io.size,
+				 run->io.size, err);
 
 		if (rc < 0)
 			return rc;

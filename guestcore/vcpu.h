@@ -24,7 +24,7 @@ struct sx_vcpu {
 	struct sx_exit_sink sink; /* changed only while the vCPU is not in sx_vcpu_run() */
 	uint32_t stop;            /* 1: leave the run loop. Set by any thread */
 	uint64_t exits_forwarded; /* given to the sink; written by the vCPU's thread */
-	uint64_t first_exit_ns;	  /* CLOCK_MONOTONIC at the first of them: the guest has run */
+	uint64_t first_exit_ns;   /* CLOCK_MONOTONIC at the first of them: the guest has run */
 };
 
 /* Why sx_vcpu_run() came back without an error. */

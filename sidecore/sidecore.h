@@ -3,8 +3,8 @@
  * A sidecore: one thread, one core, one loop over its pollers.
  *
  * Between turns of the loop, every few of them, the thread is in an RCU quiescent state and reads
- * its mail. Without pollers it sleeps until mail comes. Pollers are added, removed and moved while it runs by such mail, so a poller is never
- * in two loops and its state goes along whole.
+ * its mail. Without pollers it sleeps until mail comes. Pollers are added, removed and moved while
+ * it runs by such mail, so a poller is never in two loops and its state goes along whole.
  */
 #ifndef SX_SIDECORE_SIDECORE_H
 #define SX_SIDECORE_SIDECORE_H

@@ -71,6 +71,8 @@ static void what_is_no_vmx_instruction(void **state)
 	assert_int_equal(DECODE(&insn, 0x0f, 0xa2), -EILSEQ);             /* CPUID */
 	assert_int_equal(DECODE(&insn, 0x0f, 0x0b), -EILSEQ);             /* UD2 */
 	assert_int_equal(DECODE(&insn, 0xf0, 0x0f, 0xc7, 0x30), -EILSEQ); /* LOCK */
+	assert_int_equal(DECODE(&insn, 0xf2, 0x0f, 0xc7, 0x30), -EILSEQ); /* no such prefix */
+	assert_int_equal(DECODE(&insn, 0x66, 0x0f, 0x78, 0xc8), -EILSEQ); /* EXTRQ */
 	assert_int_equal(DECODE(&insn, 0x0f, 0xc7, 0xf0), -EILSEQ);       /* RDRAND */
 	assert_int_equal(DECODE(&insn, 0xf3, 0x0f, 0xc7, 0xf0), -EILSEQ); /* VMXON of a register */
 	assert_int_equal(DECODE(&insn, 0x66, 0x0f, 0x38, 0x80, 0xc8), -EILSEQ);

@@ -3,8 +3,9 @@
  * MSI-X (PCIe 5.0, 6.1.4 and 7.7.2): a table of messages, pending bits, masks.
  *
  * The guest programs it on the control thread; any thread raises a vector. A vector is routed
- * (ipc/irq.h) when it is first able to fire with what its table entry says, and again when the
- * guest changes that. One raised while it is masked is pending, and fires when it is unmasked.
+ * (ipc/irq.h) when it is unmasked with what its table entry says then, and again when the guest
+ * changes that. One raised while it is masked is pending, and fires when it is unmasked. One that
+ * is raised at the very moment of being masked may still fire.
  */
 #ifndef SX_SIDECORE_PCI_MSIX_H
 #define SX_SIDECORE_PCI_MSIX_H
@@ -20,8 +21,8 @@
 
 struct sx_msix_vector {
 	struct sx_irq irq;
-	uint32_t open;    /* not masked, and routed; see msix.c */
-	uint32_t pending; /* 1: raised while it was not open */
+	uint32_t open;    /* 1: not masked, and routed. Atomic */
+	uint32_t pending; /* 1: raised while it was not open. Atomic */
 	uint64_t addr;    /* the table entry, as the guest wrote it */
 	uint32_t data;
 	uint32_t control; /* bit 0: masked */
@@ -57,7 +58,7 @@ bool sx_msix_enabled(const struct sx_msix *m);
 /* Send @vector's message, or keep it pending while it is masked. Any thread. Unknown: nothing. */
 void sx_msix_raise(struct sx_msix *m, unsigned vector);
 
-/* configuration space changed: for pci.c. */
+/* The guest wrote the capability's message control word: for pci.c. */
 void sx_msix_control_written(struct sx_msix *m);
 
 #endif

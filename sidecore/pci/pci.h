@@ -103,7 +103,7 @@ struct sx_pci_function {
 	struct sx_pci_bar bar[SX_PCI_BARS];
 	struct sx_msix *msix; /* msix.h; NULL: none */
 	struct sx_pci_watch watch;
-	uint64_t refused; /* BARs that could not be mapped where the guest put them */
+	uint64_t refused; /* accesses and places of BARs that are not allowed */
 };
 
 struct sx_pci_host {

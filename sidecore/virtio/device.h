@@ -20,6 +20,7 @@
 #define SX_SIDECORE_VIRTIO_DEVICE_H
 
 #include <linux/virtio_config.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -59,7 +60,8 @@ struct sx_virtio_ops {
 	/*
 	 * group: the driver resets @vq or the device. Returns true when nothing uses the queue's
 	 * buffers any more (no I/O is under way into guest memory); until then it is asked again,
-	 * between calls of poll(). Without it nothing is ever under way between two calls.
+	 * between calls of poll(). What is pushed once it was asked is not seen by the driver.
+	 * Without it nothing is ever under way between two calls.
 	 */
 	bool (*queue_stop)(struct sx_virtio_device *dev, struct sx_virtqueue *vq);
 
@@ -96,18 +98,21 @@ struct sx_virtio_env {
 	uint64_t withhold; /* features not to be offered, for tests and comparisons */
 };
 
-/* How the guest is reached; from the transport. Any thread may call these. */
+/* How the guest is reached; given by the transport. */
 struct sx_virtio_transport {
+	/* Any thread. */
 	void (*queue_interrupt)(void *ctx, struct sx_virtqueue *vq);
 	void (*config_interrupt)(void *ctx);
+	/* Control thread: the device has been reset. */
+	void (*reset)(void *ctx);
 	void *ctx;
 };
 
-/* Between the control thread and a queue's group, see device.c. */
+/* What the control thread and a queue's group tell each other; see device_group.c. */
 struct sx_virtio_queue_control {
-	struct sx_vq_setup setup; /* control thread's, until `want` says run */
+	struct sx_vq_setup setup; /* control thread's while `want` and `is` say stopped */
 	bool enabled;             /* control thread's */
-	bool resetting;           /* control thread's: queue_reset was written */
+	bool resetting;           /* control thread's: the driver resets this queue alone */
 	uint32_t want;            /* written by the control thread */
 	uint32_t is;              /* written by the group */
 };
@@ -115,11 +120,11 @@ struct sx_virtio_queue_control {
 struct sx_virtio_group {
 	struct sx_virtio_device *dev;
 	unsigned index;
-	uint32_t attention; /* the control thread has changed something; taken by the group */
-	uint16_t queues;
-	uint16_t running;
-	struct sx_virtqueue **queue; /* the group's queues; first those that run */
-	struct sx_poller poller;     /* to be added to a sidecore in split mode */
+	uint32_t attention; /* 1: the control thread changed something; taken by the group */
+	unsigned running;   /* so many of `queue`, the first ones, are served */
+	unsigned queues;
+	struct sx_virtqueue **queue;
+	struct sx_poller poller; /* to be added to a sidecore in split mode */
 };
 
 struct sx_virtio_device {
@@ -132,19 +137,21 @@ struct sx_virtio_device {
 	struct sx_virtio_queue_control *control;
 	struct sx_virtio_group *group;
 	uint64_t offered;
-	uint64_t features;   /* as the driver has acknowledged; fixed from FEATURES_OK on */
-	uint32_t status;     /* VIRTIO_CONFIG_S_*; atomic */
-	bool resetting;      /* control thread's: status 0 was written, queues are stopping */
-	uint32_t generation; /* of the configuration; atomic */
+	uint64_t features; /* as the driver acknowledged them; fixed from FEATURES_OK on */
+	uint32_t status;   /* VIRTIO_CONFIG_S_*; atomic */
+	bool resetting;    /* control thread's: status 0 was written, queues are stopping */
 	uint16_t config_size;
-	uint8_t config[SX_VIRTIO_MAX_CONFIG]; /* each byte atomic; see sx_virtio_config_set() */
+	uint32_t generation; /* of the configuration; its lowest bit says which of the two counts */
+	uint8_t config[2][SX_VIRTIO_MAX_CONFIG]; /* atomic bytes */
+	pthread_mutex_t config_writers;
 	/*
-	 * The model's: a descriptor that poll() or select() finds readable when ops->poll() has
-	 * something to do; -1: none, ops->poll() has to be called now and then. For trap mode.
+	 * The model's: a descriptor that poll() or epoll finds readable when ops->poll() has
+	 * something to do; -1: there is none, ops->poll() has to be called now and then. It is for
+	 * trap mode. A model with several makes them one by an epoll descriptor.
 	 */
 	int wake_fd;
 	uint64_t faults;   /* queues that broke; relaxed */
-	const char *fault; /* the last one's reason, a fixed string; NULL: none */
+	const char *fault; /* why the last one did, a fixed string; NULL: none. Relaxed */
 	uint64_t refused;  /* register accesses that are not allowed; control thread's */
 };
 
@@ -157,16 +164,16 @@ int sx_virtio_device_init(struct sx_virtio_device *dev, const struct sx_virtio_o
 /* No thread runs it any more. Safe on a zeroed struct. */
 void sx_virtio_device_destroy(struct sx_virtio_device *dev);
 
-/* Was this feature negotiated? Only of use while a queue runs. */
+/* Was this feature negotiated? For ops of a group that runs, and those of the control thread. */
 static inline bool sx_virtio_has(const struct sx_virtio_device *dev, unsigned bit)
 {
 	return dev->features & SX_VIRTIO_BIT(bit);
 }
 
 /*
- * Change bytes of the device configuration. Any one thread at a time. The driver sees a new
- * generation, never half a change (virtio 1.2, 2.5.3), and with @interrupt a configuration change
- * notification, if it is up.
+ * Change bytes of the device configuration. Any thread. The driver sees a new generation and never
+ * half a change (virtio 1.2, 2.5.3), and with @interrupt gets a configuration change notification
+ * if it is up. What lies beyond the configuration's end is left out.
  */
 void sx_virtio_config_set(struct sx_virtio_device *dev, uint32_t offset, const void *bytes,
 			  uint32_t len, bool interrupt);
@@ -182,16 +189,18 @@ unsigned sx_virtio_device_poll(struct sx_virtio_device *dev);
 
 /* ---- for a transport; control thread ---- */
 
+void sx_virtio_attach(struct sx_virtio_device *dev, const struct sx_virtio_transport *transport);
+
 /* The driver's status register. Writing 0 begins a reset, which reads as 0 once it is complete. */
 uint8_t sx_virtio_status(struct sx_virtio_device *dev);
 void sx_virtio_set_status(struct sx_virtio_device *dev, uint8_t status);
 
-/* Feature bits @word * 32 and up, as offered; and as the driver acknowledges them. */
+/* Feature bits @word * 32 and up: as offered, as acknowledged, and the driver acknowledges them. */
 uint32_t sx_virtio_offered(const struct sx_virtio_device *dev, uint32_t word);
 uint32_t sx_virtio_acknowledged(const struct sx_virtio_device *dev, uint32_t word);
 void sx_virtio_acknowledge(struct sx_virtio_device *dev, uint32_t word, uint32_t bits);
 
-/* Change a queue's set-up; ignored and counted while it is enabled. */
+/* A queue's set-up, to be changed by the driver; NULL while it is in use, or there is no such. */
 struct sx_vq_setup *sx_virtio_queue_setup(struct sx_virtio_device *dev, unsigned queue);
 void sx_virtio_queue_enable(struct sx_virtio_device *dev, unsigned queue);
 bool sx_virtio_queue_enabled(const struct sx_virtio_device *dev, unsigned queue);
@@ -202,7 +211,8 @@ bool sx_virtio_queue_resetting(struct sx_virtio_device *dev, unsigned queue);
 /* The driver notified us about @queue, by an exit. Runs it, or wakes who polls it. */
 void sx_virtio_notify(struct sx_virtio_device *dev, unsigned queue);
 
-/* Bytes of the device configuration, all ones beyond its end. */
+/* The device configuration; reads are all ones beyond its end. */
+uint8_t sx_virtio_generation(const struct sx_virtio_device *dev);
 uint64_t sx_virtio_config_read(struct sx_virtio_device *dev, uint32_t offset, unsigned size);
 void sx_virtio_config_write(struct sx_virtio_device *dev, uint32_t offset, unsigned size,
 			    uint64_t value);

@@ -22,15 +22,14 @@ struct sx_virtio_pci {
 	struct sx_pci_function function;
 	struct sx_msix msix;
 	struct sx_virtio_device *dev;
-	struct sx_region notify_page; /* shared page only */
-	bool shared_notify;
-	uint32_t feature_select; /* registers of the common configuration */
+	struct sx_region notify_page; /* when that BAR is a shared page */
+	uint32_t feature_select;      /* registers of the common configuration */
 	uint32_t driver_feature_select;
 	uint16_t queue_select;
 	uint16_t config_vector; /* atomic */
 	uint16_t *queue_vector; /* one for each queue; atomic */
 	uint32_t isr;           /* atomic */
-	unsigned config_access; /* offset of the PCI configuration access capability */
+	unsigned window;        /* offset of the configuration access capability (4.1.4.9) */
 	uint64_t refused;       /* accesses that the registers do not allow */
 };
 

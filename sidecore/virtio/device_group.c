@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * A group of queues at work.
+ *
+ * The control thread says for each queue what it wants, and the group says what is:
+ *
+ *   control: fills `setup`, stores want = RUNNING (release), and attention (release)
+ *   group:   takes attention, loads want (acquire), starts the queue, stores is = RUNNING
+ *   control: stores want = STOPPED, and attention
+ *   group:   takes attention, asks the model until nothing is under way, stops the queue, stores
+ *            is = STOPPED (release)
+ *   control: loads is (acquire); set-up and features are its own again
+ */
+#include "ipc/wire/types.h"
+#include "sidecore/sidecore.h"
+#include "sidecore/virtio/device_internal.h"
+
+/* ---- the control thread's half ---- */
+
+void sx_virtio_want(struct sx_virtio_device *dev, unsigned queue, enum sx_virtio_queue_state want)
+{
+	/* Release pairs with the acquire in settle(): the group sees set-up and features. */
+	sx_store_release(&dev->control[queue].want, (uint32_t)want);
+}
+
+bool sx_virtio_is_stopped(const struct sx_virtio_device *dev, unsigned queue)
+{
+	/* Acquire pairs with the release in settle(): the group does not use the queue any more. */
+	return sx_load_acquire(&dev->control[queue].is) == SX_VIRTIO_STOPPED;
+}
+
+void sx_virtio_attract(struct sx_virtio_group *g)
+{
+	/* Release pairs with the exchange in attend(). */
+	sx_store_release(&g->attention, 1u);
+	if (!g->dev->env.polled)
+		sx_virtio_group_turn(g);
+	else if (g->dev->env.may_sleep)
+		sx_poller_kick(&g->poller);
+}
+
+/* ---- the group's half ---- */
+
+/* A queue broke: ask the driver for a reset (virtio 1.2, 2.1.2), and serve the device no more. */
+static void fault(struct sx_virtio_device *dev, const struct sx_virtqueue *vq)
+{
+	uint32_t before;
+
+	sx_store_relaxed(&dev->fault, vq->fault);
+	__atomic_fetch_add(&dev->faults, 1, __ATOMIC_RELAXED); /* a statistic: no pair */
+	/* Release: who reads the status reads why. Pairs with the acquire in sx_virtio_status(). */
+	before = __atomic_fetch_or(&dev->status, VIRTIO_CONFIG_S_NEEDS_RESET, __ATOMIC_RELEASE);
+	for (unsigned i = 0; i < dev->groups; i++)
+		sx_store_release(&dev->group[i].attention, 1u); /* as in sx_virtio_attract() */
+	if ((before & VIRTIO_CONFIG_S_DRIVER_OK) && dev->transport.config_interrupt)
+		dev->transport.config_interrupt(dev->transport.ctx);
+}
+
+static void start(struct sx_virtio_device *dev, struct sx_virtqueue *vq,
+		  struct sx_virtio_queue_control *c)
+{
+	int rc = sx_virtqueue_start(vq, &c->setup);
+
+	sx_store_relaxed(&c->is, SX_VIRTIO_RUNNING);
+	if (rc < 0) {
+		fault(dev, vq);
+		return;
+	}
+	if (dev->env.polled)
+		sx_virtqueue_disable_notify(vq);
+	if (dev->ops->queue_start)
+		dev->ops->queue_start(dev, vq);
+}
+
+/* Bring a queue to what is wanted of it; false: ask again, the model is not done with it. */
+static bool settle(struct sx_virtio_device *dev, struct sx_virtqueue *vq)
+{
+	struct sx_virtio_queue_control *c = &dev->control[vq->index];
+	/* Pairs with the release in sx_virtio_want(). */
+	uint32_t want = sx_load_acquire(&c->want);
+
+	if (want == c->is)
+		return true;
+	if (want == SX_VIRTIO_RUNNING) {
+		start(dev, vq, c);
+		return true;
+	}
+	if (dev->ops->queue_stop && !dev->ops->queue_stop(dev, vq))
+		return false;
+	sx_virtqueue_stop(vq);
+	/* Pairs with the acquire in sx_virtio_is_stopped(). */
+	sx_store_release(&c->is, SX_VIRTIO_STOPPED);
+	return true;
+}
+
+static bool is_served(const struct sx_virtio_device *dev, const struct sx_virtqueue *vq)
+{
+	const struct sx_virtio_queue_control *c = &dev->control[vq->index];
+
+	return vq->running && sx_load_relaxed(&c->want) == SX_VIRTIO_RUNNING &&
+	       !(sx_load_relaxed(&dev->status) & VIRTIO_CONFIG_S_NEEDS_RESET);
+}
+
+/* Put the queues that are served first. */
+static void sort(struct sx_virtio_group *g)
+{
+	g->running = 0;
+	for (unsigned i = 0; i < g->queues; i++) {
+		struct sx_virtqueue *vq = g->queue[i];
+
+		if (!is_served(g->dev, vq))
+			continue;
+		g->queue[i] = g->queue[g->running];
+		g->queue[g->running++] = vq;
+	}
+}
+
+static void attend(struct sx_virtio_group *g)
+{
+	bool settled = true;
+
+	/* Acquire pairs with whoever asked for attention. */
+	__atomic_exchange_n(&g->attention, 0, __ATOMIC_ACQUIRE);
+	for (unsigned i = 0; i < g->queues; i++)
+		if (!settle(g->dev, g->queue[i]))
+			settled = false;
+	sort(g);
+	if (!settled)
+		sx_store_relaxed(&g->attention, 1u); /* our own note: no pair */
+}
+
+unsigned sx_virtio_group_turn(void *group)
+{
+	struct sx_virtio_group *g = group;
+	struct sx_virtio_device *dev = g->dev;
+	bool broken = false;
+	unsigned work = 0;
+
+	if (__builtin_expect(sx_load_relaxed(&g->attention), 0))
+		attend(g);
+	if (dev->ops->poll)
+		work = dev->ops->poll(dev, g->index);
+	for (unsigned i = 0; i < g->running; i++) {
+		struct sx_virtqueue *vq = g->queue[i];
+
+		if (sx_virtqueue_ready(vq))
+			work += dev->ops->process(dev, vq);
+		broken |= vq->broken;
+	}
+	/* What one queue's work pushed may lie in another. */
+	for (unsigned i = 0; work && i < g->running; i++)
+		sx_virtqueue_flush(g->queue[i]);
+	for (unsigned i = 0; broken && i < g->running; i++)
+		if (g->queue[i]->broken)
+			fault(dev, g->queue[i]);
+	return work;
+}
+
+/* ---- notifications ---- */
+
+/* Run @vq until it is empty; false: the back end takes no more now. */
+static bool run(struct sx_virtio_group *g, struct sx_virtqueue *vq)
+{
+	unsigned done = 1;
+
+	while (done && sx_virtqueue_ready(vq)) {
+		done = g->dev->ops->process(g->dev, vq);
+		for (unsigned i = 0; i < g->running; i++)
+			sx_virtqueue_flush(g->queue[i]);
+	}
+	return done;
+}
+
+/*
+ * Trap mode: run the queue until it is empty, or the back end takes no more; then the model's
+ * poll() goes on with it (sx_virtio_device_poll()). A driver that feeds it for ever from other
+ * vCPUs keeps this one, and nobody else.
+ */
+static void drain(struct sx_virtio_group *g, struct sx_virtqueue *vq)
+{
+	bool emptied;
+
+	do {
+		sx_virtqueue_disable_notify(vq);
+		emptied = run(g, vq);
+	} while (sx_virtqueue_enable_notify(vq) && emptied);
+	if (vq->broken)
+		fault(g->dev, vq);
+}
+
+void sx_virtio_notify(struct sx_virtio_device *dev, unsigned queue)
+{
+	struct sx_virtqueue *vq;
+	struct sx_virtio_group *g;
+
+	if (queue >= dev->queues) {
+		dev->refused++;
+		return;
+	}
+	vq = &dev->queue[queue];
+	g = &dev->group[vq->group];
+	sx_store_relaxed(&vq->stats.kicks, vq->stats.kicks + 1);
+	if (dev->env.polled)
+		sx_poller_kick(&g->poller);
+	else if (is_served(dev, vq))
+		drain(g, vq);
+}
+
+unsigned sx_virtio_group_sleep(void *group)
+{
+	struct sx_virtio_group *g = group;
+	unsigned work = sx_load_relaxed(&g->attention);
+
+	for (unsigned i = 0; i < g->running; i++)
+		work += sx_virtqueue_enable_notify(g->queue[i]);
+	return work;
+}
+
+void sx_virtio_group_awake(void *group)
+{
+	struct sx_virtio_group *g = group;
+
+	for (unsigned i = 0; i < g->running; i++)
+		sx_virtqueue_disable_notify(g->queue[i]);
+}
+
+unsigned sx_virtio_device_poll(struct sx_virtio_device *dev)
+{
+	unsigned work = 0;
+
+	for (unsigned i = 0; i < dev->groups; i++)
+		work += sx_virtio_group_turn(&dev->group[i]);
+	return work;
+}

@@ -9,6 +9,7 @@
 #
 # Prints "ok - NAME" or "not ok - NAME" for each check and closes with a count. What was made and
 # what was said is kept in $BUILD/model/NAME/.
+# On a machine that is busy it takes its time; test-timeout: 300
 set -euo pipefail
 BUILD=${BUILD:-build}
 [[ $BUILD == /* ]] || BUILD=$(dirname "$(realpath "$0")")/../../$BUILD

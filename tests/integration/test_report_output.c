@@ -360,6 +360,7 @@ static void a_terminal_sees_progress_and_then_nothing(void **state)
 	char text[4096] = "", *last;
 	struct sx_progress p;
 	int master, slave;
+	size_t used = 0;
 	ssize_t n;
 	FILE *f;
 
@@ -373,15 +374,17 @@ static void a_terminal_sees_progress_and_then_nothing(void **state)
 	sx_progress_step(&p, "a step whose name is far too long for a line of sixty columns");
 	sx_progress_end(&p);
 
-	n = read(master, text, sizeof(text) - 1);
-	assert_true(n > 0);
+	/* A terminal may hand it over in pieces; with its other end closed, until there is no more. */
+	fclose(f);
+	while ((n = read(master, text + used, sizeof(text) - 1 - used)) > 0)
+		used += (size_t)n;
+	assert_true(used > 0);
 	assert_non_null(strstr(text, "  0%  doorbell, split"));
 	assert_non_null(strstr(text, " 25%  a step whose name"));
 	assert_null(strstr(text, "sixty columns"));
 	assert_null(strchr(text, '\n'));
 	last = strrchr(text, '\r');
 	assert_string_equal(last, "\r\033[K"); /* erased */
-	fclose(f);
 	close(master);
 }
 

@@ -69,7 +69,7 @@ static enum sx_ring_verdict handle(void *ctx, const struct sx_cell *msg, struct 
 	if (l->feed)
 		tell(l->feed);
 	if (msg->op == OP_TELL) {
-		l->out_of_order += msg->w[0] != l->server.consumer.next;
+		l->out_of_order += msg->w[0] != l->told + l->asked;
 		l->told++;
 		return SX_RING_POSTED;
 	}

@@ -189,6 +189,8 @@ setup: ## Install the packages that building, testing and measuring need
 run: ## Set up, build, and show the headline: the cost of each kind of exit, trapped and split
 	@lab/setup.sh build
 	+@$(SUBMAKE) all
+	@$(BUILD)/splitx run --mode trap $(BUILD)/guests/hello
+	@$(BUILD)/splitx run --mode split $(BUILD)/guests/hello
 	@$(BUILD)/splitx bench exits
 
 bench: ## The same with its figures as JSON and a chart as SVG under build/bench/

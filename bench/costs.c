@@ -147,8 +147,23 @@ static int start(const struct sx_rig *rig, const char *name, int *err_fd, pid_t 
 	return 0;
 }
 
-/* Private KiB of @pid, without the guest's memory (the memfds named splitx-...). */
-static int private_kib(pid_t pid, double *kib, struct sx_error *err)
+/* One line of smaps (proc(5)); *guest: it is about guest memory (the memfds named splitx-...). */
+static void add_memory(const char *line, bool *guest, struct sx_cost_process *cost)
+{
+	unsigned long long from, to, kib;
+
+	if (sscanf(line, "%llx-%llx ", &from, &to) == 2)
+		*guest = strstr(line, "memfd:splitx-") != NULL;
+	else if (*guest)
+		return;
+	else if (sscanf(line, "Private_Clean: %llu kB", &kib) == 1 ||
+		 sscanf(line, "Private_Dirty: %llu kB", &kib) == 1)
+		cost->private_kib += (double)kib;
+	else if (sscanf(line, "Rss: %llu kB", &kib) == 1)
+		cost->resident_kib += (double)kib;
+}
+
+static int read_memory(pid_t pid, struct sx_cost_process *cost, struct sx_error *err)
 {
 	char path[64], line[512];
 	bool guest = false;
@@ -158,16 +173,9 @@ static int private_kib(pid_t pid, double *kib, struct sx_error *err)
 	f = fopen(path, "re");
 	if (!f)
 		return sx_fail(err, -errno, "cannot read %s: %s", path, strerror(errno));
-	*kib = 0;
-	while (fgets(line, sizeof(line), f)) {
-		unsigned long long value;
-
-		if (strchr(line, '-') && strstr(line, " r"))
-			guest = strstr(line, "memfd:splitx-") != NULL;
-		else if (!guest && (sscanf(line, "Private_Clean: %llu kB", &value) == 1 ||
-				    sscanf(line, "Private_Dirty: %llu kB", &value) == 1))
-			*kib += (double)value;
-	}
+	cost->private_kib = cost->resident_kib = 0;
+	while (fgets(line, sizeof(line), f))
+		add_memory(line, &guest, cost);
 	fclose(f);
 	return 0;
 }
@@ -202,7 +210,7 @@ static int measure_memory(const struct sx_rig *rig, struct sx_cost_process *cost
 	if (rc < 0)
 		return rc;
 	nanosleep(&settle, NULL);
-	rc = private_kib(pid, &cost->private_kib, err);
+	rc = read_memory(pid, cost, err);
 	if (finish(pid, fd, SIGTERM, text, sizeof(text)) != 128 + SIGTERM && rc == 0)
 		rc = sx_fail(err, -EIO, "splitx run did not run: %.200s", text);
 	return rc;

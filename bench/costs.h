@@ -16,6 +16,7 @@ int sx_cost_idle_poller(struct sx_rig *rig, unsigned count, double *ns, struct s
 /* A `splitx run` in split mode as a user starts it, on the rig's cores. */
 struct sx_cost_process {
 	double private_kib;   /* private memory, the guest's own left out */
+	double resident_kib;  /* the same with the pages of programs and libraries, shared or not */
 	double first_exit_ms; /* exec until the guest's first exit; median */
 	unsigned starts;      /* how often that was taken */
 };

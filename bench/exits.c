@@ -265,6 +265,8 @@ static int add_costs(struct suite *s, struct sx_error *err)
 	if (rc == 0)
 		rc = sx_report_add_cost(s->report, "private_kib", process.private_kib, err);
 	if (rc == 0)
+		rc = sx_report_add_cost(s->report, "resident_kib", process.resident_kib, err);
+	if (rc == 0)
 		rc = sx_report_add_cost(s->report, "exec_to_first_exit_ms", process.first_exit_ms,
 					err);
 	return rc;

@@ -154,6 +154,24 @@ static void reserved_control_bits(void **state)
 	}
 }
 
+/* The threshold is held against bits 7:4 of the virtual TPR, whatever lies around them. */
+static void tpr_thresholds(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	for (unsigned threshold = 0; threshold < 16; threshold++)
+		for (unsigned vtpr = 0; vtpr < 256; vtpr += 15) {
+			make(&w, LONG);
+			memset(w.mem + AT_VAPIC + 0x7c, 0xff, 12);
+			w.mem[AT_VAPIC + 0x80] = (uint8_t)vtpr;
+			set_field(&w, V(TPR_THRESHOLD), threshold);
+			assert_int_equal(sx_vmx_enter(&w.vmx, &w.l1, false, &w.l2).outcome,
+					 threshold > vtpr / 16 ? SX_VMX_FAIL_VALID
+							       : SX_VMX_ENTERED);
+		}
+}
+
 /* INT n, INT1, INT3 and INTO have a length of 0 to 15; other events have none to check. */
 static void lengths_of_software_events(void **state)
 {
@@ -206,6 +224,7 @@ int main(void)
 		cmocka_unit_test(every_profile_enters),
 		cmocka_unit_test(control_corruptions),
 		cmocka_unit_test(reserved_control_bits),
+		cmocka_unit_test(tpr_thresholds),
 		cmocka_unit_test(lengths_of_software_events),
 		cmocka_unit_test(error_code_by_vector),
 	};

@@ -218,8 +218,8 @@ static void msrs_that_no_entry_loads(void **state)
 		{0x8ff, 0, 0},
 		{SX_MSR_SMM_MONITOR_CTL, 0, 0},
 		{SX_MSR_BIOS_UPDT_TRIG, 0, 0},
-		{TEST_MSR, 1, 0},   /* reserved half of the entry */
-		{0x12345678, 0, 0}, /* #GP by the callback */
+		{TEST_MSR, 1, 0}, /* reserved half of the entry */
+		{BAD_MSR, 0, 0},
 		{SX_MSR_PAT, 0, 2},
 		{SX_MSR_EFER, 0, 0x10000},
 		{SX_MSR_EFER, 0, 0}, /* LME cannot change while paging is on */

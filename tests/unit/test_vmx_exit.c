@@ -37,6 +37,10 @@ static void aborts(void **state)
 	enter();
 	expect_abort(leave(SX_VMEXIT_CPUID), SX_ABORT_SAVE_MSR);
 	start();
+	put_msr(&w, AT_EXIT_S, BAD_MSR, 0);
+	enter();
+	expect_abort(leave(SX_VMEXIT_CPUID), SX_ABORT_SAVE_MSR);
+	start();
 	put32(&w, AT_EXIT_S + 4, 1); /* reserved half of the entry */
 	enter();
 	expect_abort(leave(SX_VMEXIT_CPUID), SX_ABORT_SAVE_MSR);

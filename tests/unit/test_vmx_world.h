@@ -32,6 +32,7 @@
 #define AT_STACK    0x20000
 #define WORLD_EPTP  (AT_EPT | 0x5e) /* write-back, 4 levels, accessed and dirty flags */
 #define TEST_MSR    0xc0000102u     /* IA32_KERNEL_GS_BASE: one that the engine does not hold */
+#define BAD_MSR     0x12345678u     /* the only one whose RDMSR and WRMSR are #GP */
 
 struct world {
 	struct sx_vmx vmx;
@@ -105,9 +106,10 @@ static inline int world_msr_load(void *ctx, uint32_t index, uint64_t value)
 {
 	struct world *w = ctx;
 
-	if (index != TEST_MSR)
+	if (index == BAD_MSR)
 		return -EINVAL;
-	w->test_msr = value;
+	if (index == TEST_MSR)
+		w->test_msr = value;
 	return 0;
 }
 
@@ -115,9 +117,9 @@ static inline int world_msr_store(void *ctx, uint32_t index, uint64_t *value)
 {
 	const struct world *w = ctx;
 
-	if (index != TEST_MSR)
+	if (index == BAD_MSR)
 		return -EINVAL;
-	*value = w->test_msr;
+	*value = index == TEST_MSR ? w->test_msr : 0;
 	return 0;
 }
 

@@ -113,9 +113,9 @@ static int forward(struct sx_vcpu *v, enum sx_exit_kind kind, uint64_t addr, uin
 	rc = v->sink.handle(v->sink.ctx, &x);
 	if (rc == -ENXIO)
 		return sx_fail(err, rc,
-			       "the guest %s %u bytes at %s 0x%" PRIx64
+			       "the guest %s %u byte%s at %s 0x%" PRIx64
 			       ", where there is no memory and no device; it was stopped",
-			       read ? "read" : "wrote", size,
+			       read ? "read" : "wrote", size, size == 1 ? "" : "s",
 			       kind == SX_EXIT_PIO_IN || kind == SX_EXIT_PIO_OUT ? "port"
 										 : "address",
 			       addr);

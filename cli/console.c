@@ -91,11 +91,21 @@ static void pump_input(struct sx_console *c)
 		c->input = false;
 }
 
+/*
+ * The first signal stops the guest in good order. Should that hang, on a poller that never comes
+ * back, the next one ends the process at once.
+ */
 static int take_signal(struct sx_console *c)
 {
 	struct signalfd_siginfo info;
+	sigset_t set;
 
-	return read(c->signal_fd, &info, sizeof(info)) == sizeof(info) ? (int)info.ssi_signo : 0;
+	if (read(c->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return 0;
+	sx_terminal_restore(&c->terminal);
+	stop_signals(&set);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	return (int)info.ssi_signo;
 }
 
 static void report(const char *text)

@@ -31,6 +31,17 @@ static int kick_read(void *dev, uint64_t offset, unsigned size, uint64_t *value)
 	return SX_EXIT_CONTINUE;
 }
 
+/* All that was there at the kick, and no more: another vCPU may go on posting for ever. */
+static void serve_lap(struct sx_ring_server *s)
+{
+	unsigned served = 0, n;
+
+	do {
+		n = sx_ring_server_poll(s);
+		served += n;
+	} while (n && served <= s->consumer.mask);
+}
+
 /*
  * In trap mode the exiting thread serves the ring itself, under the device lock. In split mode a
  * sidecore polls it, and is woken in case it sleeps.
@@ -44,8 +55,7 @@ static int kick_write(void *dev, uint64_t offset, unsigned size, uint64_t value)
 	if (value >= m->ring_count)
 		return SX_EXIT_CONTINUE;
 	if (m->mode == SX_TRAP)
-		while (sx_ring_server_poll(&m->ring[value].server))
-			;
+		serve_lap(&m->ring[value].server);
 	else
 		sx_poller_kick(&m->ring[value].server.poller);
 	return SX_EXIT_CONTINUE;

@@ -20,6 +20,7 @@ static inline int sx_status_of_error(int code)
 {
 	switch (code) {
 	case -ENOEXEC:
+	case -EFBIG:
 		return EX_DATAERR;
 	case -ENOENT:
 		return EX_NOINPUT;

@@ -97,14 +97,14 @@ static int load_segment(const struct loader *l, const Elf64_Phdr *p, const struc
 			       "the file; build it again",
 			       l->path);
 	if (p->p_paddr < lowest || p->p_paddr > limit || p->p_memsz > limit - p->p_paddr)
-		return sx_fail(l->err, -ENOMEM,
+		return sx_fail(l->err, -EFBIG,
 			       "guest program '%s' does not fit: it wants 0x%" PRIx64 "+0x%" PRIx64
 			       ", and 0x%" PRIx64 " to 0x%" PRIx64
 			       " is there; give more by --memory or link it elsewhere",
 			       l->path, (uint64_t)p->p_paddr, (uint64_t)p->p_memsz, lowest, limit);
 	to = sx_memmap_at(memory, p->p_paddr, p->p_memsz, SX_WRITE);
 	if (!to)
-		return sx_fail(l->err, -ENOMEM,
+		return sx_fail(l->err, -EFBIG,
 			       "guest program '%s' wants memory at 0x%" PRIx64
 			       " that the guest does not have; give more by --memory",
 			       l->path, (uint64_t)p->p_paddr);

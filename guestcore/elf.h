@@ -15,7 +15,8 @@ struct sx_elf_image {
 
 /*
  * Load @path (x86-64, statically linked, not position independent) so that every segment lies in
- * [lowest, limit). The file is not trusted. The sentence in @err names what is wrong with it.
+ * [lowest, limit). The file is not trusted. The sentence in @err names what is wrong with it:
+ * -ENOEXEC no such program, -EFBIG it does not fit, or what the system said.
  * The calling thread reads @memory outside any other thread's writes.
  */
 int sx_elf_load(const char *path, const struct sx_memmap *memory, sx_gpa lowest, sx_gpa limit,

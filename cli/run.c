@@ -69,11 +69,9 @@ static void usage(FILE *to)
 	      "      --verbose          say where the cores are and what spoils the placement\n"
 	      "      --help             show this\n"
 	      "\n"
-	      "Exit status: the guest's own code (0 to 63); 64 usage; 65 GUEST is no such "
-	      "program;\n"
-	      "66 GUEST is missing; 69 the host lacks something; 70 the guest crashed; 71 the "
-	      "system\n"
-	      "failed; 77 no permission; 128+N ended by signal N.\n",
+	      "Exit status: the guest's own code (0 to 63); 64 usage; 65 GUEST is no such\n"
+	      "program or does not fit; 66 GUEST is missing; 69 the host lacks something; 70 the\n"
+	      "guest crashed; 71 the system failed; 77 no permission; 128+N ended by signal N.\n",
 	      to);
 }
 

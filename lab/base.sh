@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Makes the initramfs that every run of an emulated host begins with: the init, busybox and KVM.
+#
+#   lab/base.sh amd|intel KERNEL-VERSION INIT OUT
+#
+# writes OUT.cpio, and OUT.modules: the paths of KVM's modules in the host, in loading order.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+host=$1 version=$2 init=$3 out=$4
+root=$(mktemp -d "$out.XXXXXX")
+trap 'rm -rf "$root"' EXIT
+
+busybox=$(command -v busybox) || {
+	echo "lab: busybox is missing; lab/setup.sh lab installs it" >&2
+	exit 1
+}
+mkdir -p "$root"/{bin,dev,etc,lib/modules,proc,sys,tmp}
+cp "$busybox" "$root/bin/busybox"
+"$busybox" --list | while read -r applet; do
+	[ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"
+done
+cp "$init" "$root/init"
+echo 'root:x:0:0:root:/lab:/bin/sh' >"$root/etc/passwd"
+echo 'root:x:0:' >"$root/etc/group"
+echo '127.0.0.1 localhost' >"$root/etc/hosts"
+
+lab/kernel.sh modules "$version" "$root/lib/modules" "kvm-$host" |
+	sed 's,^,/lib/modules/,' >"$out.modules"
+(cd "$root" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0) >"$out.cpio"

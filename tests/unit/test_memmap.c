@@ -546,13 +546,20 @@ static void *keep_writing(void *arg)
 {
 	struct writer *me = arg;
 
+	sx_rcu_register();
 	for (unsigned i = 0; i < 3000; i++) {
 		sx_gpa gpa = (me->page + i % 4) * PAGE;
 
+		/* A reader only while it reads: the other writers wait for it. */
+		rcu_thread_offline();
 		me->failed += sx_memmap_add(&me->w->map, gpa, PAGE, me->w->memory, 0, NULL) != 0;
+		rcu_thread_online();
 		me->failed += !at(me->w, gpa, PAGE);
+		rcu_thread_offline();
 		me->failed += sx_memmap_remove(&me->w->map, gpa) != 0;
+		rcu_thread_online();
 	}
+	sx_rcu_unregister();
 	return NULL;
 }
 

@@ -403,6 +403,7 @@ int sx_sidecore_start(struct sx_sidecore **out, const struct sx_sidecore_config 
 		return -ENOMEM;
 	memset(sc, 0, sizeof(*sc));
 	sc->config = *config;
+	sc->current = NO_POLLER;
 	sc->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (sc->kick_fd < 0) {
 		rc = sx_fail(err, -errno, "cannot create a sidecore's eventfd: %s",

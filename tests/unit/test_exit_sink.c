@@ -8,7 +8,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -22,6 +21,7 @@
 #include "sidecore/sidecore.h"
 #include "sidecore/testdev.h"
 #include "sidecore/uart16550.h"
+#include "tests/support/worker.h"
 
 #define VCPUS       4
 #define TESTDEV_GPA 0xfe000000ull
@@ -32,10 +32,10 @@
 /* A device that does what a test tells it. */
 struct odd {
 	struct sx_bus_range range;
-	int rc;            /* what its functions return */
-	pthread_t thread;  /* who called last */
-	uint32_t wait_for; /* thread id that must be asleep before read() returns; 0: none */
-	uint64_t value;    /* what reads give */
+	int rc;           /* what its functions return */
+	pthread_t thread; /* who called last */
+	pid_t wait_for;   /* thread that must be asleep before read() returns; 0: none */
+	uint64_t value;   /* what reads give */
 };
 
 enum kind {
@@ -62,29 +62,13 @@ struct machine {
 	struct sx_exit_sink sink;
 };
 
-/* Is the thread blocked in the kernel? */
-static bool asleep(uint32_t tid)
-{
-	char path[64], state = '?';
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%u/stat", tid);
-	f = fopen(path, "r");
-	if (!f)
-		return false;
-	if (fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
-		state = '?';
-	fclose(f);
-	return state == 'S';
-}
-
 static int odd_read(void *dev, uint64_t offset, unsigned size, uint64_t *value)
 {
 	struct odd *o = dev;
 
 	(void)offset;
 	(void)size;
-	while (o->wait_for && !asleep(o->wait_for))
+	while (o->wait_for && !sx_test_asleep(o->wait_for))
 		usleep(50);
 	o->thread = pthread_self();
 	*value = o->value;
@@ -527,7 +511,7 @@ static void a_vcpu_that_sleeps_is_woken_by_its_reply(void **state)
 	(void)state;
 	start(&m, SPLIT_SLEEP, true);
 	/* The device answers only once the vCPU's thread is really asleep. */
-	m.odd.wait_for = (uint32_t)gettid();
+	m.odd.wait_for = gettid();
 	for (uint64_t i = 1; i <= 200; i++) {
 		m.odd.value = i;
 		assert_int_equal(mmio_read(&m, 0, ODD_GPA), i);
@@ -538,19 +522,15 @@ static void a_vcpu_that_sleeps_is_woken_by_its_reply(void **state)
 static void a_sidecore_that_sleeps_is_woken_by_an_exit(void **state)
 {
 	static struct machine m;
-	struct sx_sidecore_stats stats;
 	uint64_t sleeps = 0;
 
 	(void)state;
 	start(&m, SPLIT_SLEEP, true);
 	for (unsigned i = 0; i < 200; i++) {
 		/* It has gone to sleep at least once since the last exit. */
-		do {
-			sx_sidecore_stats(m.sidecore[0], &stats);
-			usleep(10);
-		} while (stats.sleeps <= sleeps);
+		SX_WAIT_UNTIL(sx_test_stats(m.sidecore[0]).sleeps > sleeps);
+		sleeps = sx_test_stats(m.sidecore[0]).sleeps;
 		mmio_read(&m, 0, TESTDEV_GPA + REG(id));
-		sleeps = stats.sleeps;
 	}
 	stop(&m);
 	assert_int_equal(m.server[0].served, 200);

@@ -36,10 +36,18 @@ static int open_file(struct loader *l)
 	return 0;
 }
 
+static int cut_short(const struct loader *l)
+{
+	return sx_fail(l->err, -ENOEXEC, "guest program '%s' is cut short; build it again",
+		       l->path);
+}
+
 static int read_exactly(const struct loader *l, void *to, uint64_t len, uint64_t offset)
 {
 	uint8_t *p = to;
 
+	if (offset > l->file_size || len > l->file_size - offset)
+		return cut_short(l);
 	while (len) {
 		ssize_t n = pread(l->fd, p, len, (off_t)offset);
 
@@ -48,9 +56,8 @@ static int read_exactly(const struct loader *l, void *to, uint64_t len, uint64_t
 		if (n < 0)
 			return sx_fail(l->err, -errno, "cannot read guest program '%s': %s",
 				       l->path, strerror(errno));
-		if (n == 0)
-			return sx_fail(l->err, -ENOEXEC,
-				       "guest program '%s' is cut short; build it again", l->path);
+		if (n == 0) /* it has shrunk meanwhile */
+			return cut_short(l);
 		p += n;
 		offset += (uint64_t)n;
 		len -= (uint64_t)n;
@@ -60,13 +67,16 @@ static int read_exactly(const struct loader *l, void *to, uint64_t len, uint64_t
 
 static int read_header(const struct loader *l, Elf64_Ehdr *h)
 {
+	int rc;
+
 	if (l->file_size < sizeof(*h))
 		return sx_fail(l->err, -ENOEXEC,
 			       "guest program '%s' is no ELF64 file; build it as a static x86-64 "
 			       "program",
 			       l->path);
-	if (read_exactly(l, h, sizeof(*h), 0) < 0)
-		return -EIO;
+	rc = read_exactly(l, h, sizeof(*h), 0);
+	if (rc < 0)
+		return rc;
 	if (memcmp(h->e_ident, ELFMAG, SELFMAG) != 0 || h->e_ident[EI_CLASS] != ELFCLASS64 ||
 	    h->e_ident[EI_DATA] != ELFDATA2LSB || h->e_machine != EM_X86_64)
 		return sx_fail(l->err, -ENOEXEC,

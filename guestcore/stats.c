@@ -62,9 +62,7 @@ int sx_stats_open(struct sx_stats *s, int kvm_fd, struct sx_error *err)
 	memset(s, 0, sizeof(*s));
 	s->fd = sx_ioctl(kvm_fd, KVM_GET_STATS_FD, NULL);
 	if (s->fd < 0)
-		return sx_fail(err, s->fd,
-			       "this host's KVM offers no binary statistics, so exits cannot be "
-			       "counted; use a kernel from 5.14 on");
+		return sx_fail(err, s->fd, "cannot open KVM's statistics: %s", strerror(-s->fd));
 	rc = read_at(s->fd, &h, sizeof(h), 0);
 	if (rc == 0 && (h.num_desc > MAX_STATS || h.name_size > MAX_NAME))
 		rc = -EIO;

@@ -37,15 +37,21 @@ static inline uint8_t inb(uint16_t port)
 	return value;
 }
 
-/* A device register: exactly one access of 64 bits. */
+/*
+ * A device register: exactly one access of 64 bits, in program order. In assembly, because
+ * volatile is not enough: GCC 12 may store once more behind a loop that stores to a volatile.
+ */
 static inline uint64_t reg_read(const uint64_t *reg)
 {
-	return *(const volatile uint64_t *)reg;
+	uint64_t value;
+
+	__asm__ volatile("movq %1, %0" : "=r"(value) : "m"(*reg) : "memory");
+	return value;
 }
 
 static inline void reg_write(uint64_t *reg, uint64_t value)
 {
-	*(volatile uint64_t *)reg = value;
+	__asm__ volatile("movq %1, %0" : "=m"(*reg) : "r"(value) : "memory");
 }
 
 /* TSC, not read before what precedes it has finished (SDM Vol. 2B, RDTSC). */

@@ -37,7 +37,8 @@ void sx_memmap_destroy(struct sx_memmap *m);
 
 /*
  * Add the range [gpa, gpa + size) at @hva. Page-aligned, not empty, not overlapping another, not
- * wrapping round: else -EINVAL or -EEXIST with the sentence in @err.
+ * wrapping round: else -EINVAL or -EEXIST with the sentence in @err. The calling thread must not
+ * be an online RCU reader: it would wait for itself.
  */
 int sx_memmap_add(struct sx_memmap *m, sx_gpa gpa, uint64_t size, void *hva, unsigned flags,
 		  struct sx_error *err);
@@ -71,7 +72,10 @@ struct sx_memmap_span {
 /* The range that holds @gpa, or -EFAULT. Valid as long as what sx_memmap_at() gives. */
 int sx_memmap_span(const struct sx_memmap *m, sx_gpa gpa, struct sx_memmap_span *span);
 
-/* A snapshot copy in or out; 0, or -EFAULT if any byte is not there. Ranges may be crossed. */
+/*
+ * A snapshot copy in or out; 0, or -EFAULT if any byte is not there, and then those before it may
+ * have been copied. Ranges may be crossed.
+ */
 int sx_memmap_read(const struct sx_memmap *m, sx_gpa gpa, void *to, size_t len);
 int sx_memmap_write(const struct sx_memmap *m, sx_gpa gpa, const void *from, size_t len);
 

@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <inttypes.h>
 
-void sx_ring_server_refuse(struct sx_ring_server *s, uint32_t n, const struct sx_cell *cell)
+void sx_ring_server_refuse(struct sx_ring_server *s)
 {
-	s->bad_turn = sx_load_relaxed(&cell->turn);
-	s->bad_message = n;
+	s->bad_turn = sx_load_relaxed(&sx_consumer_cell(&s->consumer)->turn);
+	s->bad_message = s->consumer.next;
 	/* Pairs with the acquire of whoever reports it. */
 	sx_store_release(&s->refused, true);
 	sx_consumer_close(&s->consumer, SX_RING_REFUSED);

@@ -73,8 +73,8 @@ static inline unsigned sx_ring_server_poll(struct sx_ring_server *s)
 #define SX_RING_STREAM_CELLS   1024u
 #define SX_RING_PREFETCH_AHEAD 24u
 
-/* The producer broke the protocol at message @n, whose cell is @cell: close the ring for good. */
-void sx_ring_server_refuse(struct sx_ring_server *s, uint32_t n, const struct sx_cell *cell);
+/* The producer broke the protocol at the message that is next: close the ring for good. */
+void sx_ring_server_refuse(struct sx_ring_server *s);
 
 static inline __attribute__((always_inline)) unsigned sx_ring_server_poll_with(
 	struct sx_ring_server *s,
@@ -105,8 +105,6 @@ static inline __attribute__((always_inline)) unsigned sx_ring_server_poll_with(
 			sx_consumer_done(&c);
 		peek = sx_consumer_peek(&c);
 	}
-	if (__builtin_expect(peek == SX_PEEK_GARBAGE, 0))
-		sx_ring_server_refuse(s, c.next, sx_consumer_cell(&c));
 	if (served) {
 		s->messages += served;
 		/* What a quarter lap has not given back yet. */
@@ -114,6 +112,8 @@ static inline __attribute__((always_inline)) unsigned sx_ring_server_poll_with(
 			sx_consumer_idle(&c);
 		s->consumer = c;
 	}
+	if (__builtin_expect(peek == SX_PEEK_GARBAGE, 0))
+		sx_ring_server_refuse(s);
 	return served;
 }
 

@@ -265,6 +265,7 @@ static void a_turn_that_no_honest_producer_writes_closes_the_ring(void **state)
 		assert_int_equal(serve(l), 2);
 		assert_true(l->server.refused);
 		assert_int_equal(l->server.bad_turn, turn);
+		assert_int_equal(l->server.bad_message, 2);
 		assert_int_equal(l->ring->state, SX_RING_REFUSED);
 		assert_int_equal(l->ring->credit, 2);
 	}

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/kvm.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,6 +30,33 @@ static int set_up_kernel_pages(const struct sx_vm *vm, struct sx_error *err)
 	return 0;
 }
 
+/*
+ * The pins' routes, which KVM has until it is given a table: GSI n is pin n of the I/O APIC, and
+ * below 16 a pin of a PIC as well.
+ */
+#define PIC_PINS    8u
+#define IOAPIC_PINS 24u
+#define PIN_ROUTES  (2 * PIC_PINS + IOAPIC_PINS)
+
+static struct kvm_irq_routing_entry pin_route(unsigned gsi, unsigned chip, unsigned pin)
+{
+	return (struct kvm_irq_routing_entry){
+		.gsi = gsi,
+		.type = KVM_IRQ_ROUTING_IRQCHIP,
+		.u.irqchip = {.irqchip = chip, .pin = pin},
+	};
+}
+
+static void add_pin_routes(struct kvm_irq_routing *t)
+{
+	for (unsigned gsi = 0; gsi < IOAPIC_PINS; gsi++)
+		t->entries[t->nr++] = pin_route(gsi, KVM_IRQCHIP_IOAPIC, gsi);
+	for (unsigned gsi = 0; gsi < PIC_PINS; gsi++)
+		t->entries[t->nr++] = pin_route(gsi, KVM_IRQCHIP_PIC_MASTER, gsi);
+	for (unsigned gsi = 0; gsi < PIC_PINS; gsi++)
+		t->entries[t->nr++] = pin_route(PIC_PINS + gsi, KVM_IRQCHIP_PIC_SLAVE, gsi);
+}
+
 int sx_vm_create(struct sx_vm *vm, const struct sx_kvm *kvm, struct sx_error *err)
 {
 	int rc;
@@ -41,12 +69,14 @@ int sx_vm_create(struct sx_vm *vm, const struct sx_kvm *kvm, struct sx_error *er
 	rc = sx_memmap_init(&vm->memory);
 	if (rc < 0)
 		goto fail_fd;
-	vm->routes = calloc(1, sizeof(*vm->routes) +
-				       SX_VM_MAX_ROUTES * sizeof(struct kvm_irq_routing_entry));
+	pthread_mutex_init(&vm->lock, NULL);
+	vm->routes = calloc(1, sizeof(*vm->routes) + (PIN_ROUTES + SX_VM_MAX_ROUTES) *
+							     sizeof(struct kvm_irq_routing_entry));
 	if (!vm->routes) {
 		rc = -ENOMEM;
 		goto fail_memmap;
 	}
+	add_pin_routes(vm->routes);
 	rc = set_up_kernel_pages(vm, err);
 	if (rc < 0)
 		goto fail_routes;
@@ -60,6 +90,7 @@ int sx_vm_create(struct sx_vm *vm, const struct sx_kvm *kvm, struct sx_error *er
 fail_routes:
 	free(vm->routes);
 fail_memmap:
+	pthread_mutex_destroy(&vm->lock);
 	sx_memmap_destroy(&vm->memory);
 fail_fd:
 	close(vm->fd);
@@ -73,6 +104,7 @@ void sx_vm_destroy(struct sx_vm *vm)
 		return;
 	close(vm->fd);
 	free(vm->routes);
+	pthread_mutex_destroy(&vm->lock);
 	sx_memmap_destroy(&vm->memory);
 	vm->fd = -1;
 }
@@ -91,8 +123,8 @@ static int set_slot(const struct sx_vm *vm, unsigned slot, sx_gpa gpa, uint64_t 
 	return sx_ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &r);
 }
 
-int sx_vm_add_memory(struct sx_vm *vm, sx_gpa gpa, uint64_t size, void *hva, unsigned flags,
-		     struct sx_error *err)
+static int add_memory(struct sx_vm *vm, sx_gpa gpa, uint64_t size, void *hva, unsigned flags,
+		      struct sx_error *err)
 {
 	unsigned slot = 0;
 	int rc;
@@ -114,7 +146,18 @@ int sx_vm_add_memory(struct sx_vm *vm, sx_gpa gpa, uint64_t size, void *hva, uns
 	return 0;
 }
 
-int sx_vm_remove_memory(struct sx_vm *vm, sx_gpa gpa)
+int sx_vm_add_memory(struct sx_vm *vm, sx_gpa gpa, uint64_t size, void *hva, unsigned flags,
+		     struct sx_error *err)
+{
+	int rc;
+
+	pthread_mutex_lock(&vm->lock);
+	rc = add_memory(vm, gpa, size, hva, flags, err);
+	pthread_mutex_unlock(&vm->lock);
+	return rc;
+}
+
+static int remove_memory(struct sx_vm *vm, sx_gpa gpa)
 {
 	unsigned slot = 0;
 	int rc;
@@ -130,6 +173,16 @@ int sx_vm_remove_memory(struct sx_vm *vm, sx_gpa gpa)
 	return sx_memmap_remove(&vm->memory, gpa);
 }
 
+int sx_vm_remove_memory(struct sx_vm *vm, sx_gpa gpa)
+{
+	int rc;
+
+	pthread_mutex_lock(&vm->lock);
+	rc = remove_memory(vm, gpa);
+	pthread_mutex_unlock(&vm->lock);
+	return rc;
+}
+
 static int irqfd(const struct sx_vm *vm, int fd, int gsi, unsigned flags)
 {
 	struct kvm_irqfd q = {.fd = (uint32_t)fd, .gsi = (uint32_t)gsi, .flags = flags};
@@ -137,69 +190,158 @@ static int irqfd(const struct sx_vm *vm, int fd, int gsi, unsigned flags)
 	return sx_ioctl(vm->fd, KVM_IRQFD, &q);
 }
 
-/*
- * GSIs 0 to 23 are the pins of the I/O APIC; ours follow. The table is given to KVM whole, so
- * free entries stay in it as routes to GSI 0 of the default kind would: we compact instead.
- */
-#define FIRST_GSI 24
+/* ---- messages: GSIs from FIRST_GSI on; those below are the pins ---- */
+
+#define FIRST_GSI IOAPIC_PINS
+
+static struct kvm_irq_routing_entry *find_route(const struct sx_vm *vm, int gsi)
+{
+	for (unsigned i = PIN_ROUTES; i < vm->routes->nr; i++)
+		if (vm->routes->entries[i].gsi == (uint32_t)gsi)
+			return &vm->routes->entries[i];
+	return NULL;
+}
 
 static int free_gsi(const struct sx_vm *vm)
 {
-	for (unsigned gsi = FIRST_GSI; gsi < FIRST_GSI + SX_VM_MAX_ROUTES; gsi++) {
-		unsigned i = 0;
+	bool used[SX_VM_MAX_ROUTES] = {0};
 
-		while (i < vm->routes->nr && vm->routes->entries[i].gsi != gsi)
-			i++;
-		if (i == vm->routes->nr)
-			return (int)gsi;
-	}
+	for (unsigned i = PIN_ROUTES; i < vm->routes->nr; i++)
+		used[vm->routes->entries[i].gsi - FIRST_GSI] = true;
+	for (unsigned i = 0; i < SX_VM_MAX_ROUTES; i++)
+		if (!used[i])
+			return (int)(FIRST_GSI + i);
 	return -ENOSPC;
 }
 
-static void drop_route(struct sx_vm *vm, int gsi)
+/* KVM takes the table whole. */
+static int show_routes(const struct sx_vm *vm)
 {
-	struct kvm_irq_routing *t = vm->routes;
+	return sx_ioctl(vm->fd, KVM_SET_GSI_ROUTING, vm->routes);
+}
 
-	for (unsigned i = 0; i < t->nr; i++)
-		if (t->entries[i].gsi == (uint32_t)gsi) {
-			t->entries[i] = t->entries[--t->nr];
-			return;
-		}
+static void drop_route(struct sx_vm *vm, struct sx_irq *irq)
+{
+	struct kvm_irq_routing_entry *e = find_route(vm, irq->route);
+
+	irqfd(vm, irq->fd, irq->route, KVM_IRQFD_FLAG_DEASSIGN);
+	if (e)
+		*e = vm->routes->entries[--vm->routes->nr];
+	irq->route = -1;
+	/* A table that is a part of one that KVM took is taken too. */
+	show_routes(vm);
+}
+
+static int add_route(struct sx_vm *vm, struct sx_irq *irq, const struct kvm_irq_routing_msi *msi)
+{
+	int rc = free_gsi(vm);
+
+	if (rc < 0)
+		return rc;
+	irq->route = rc;
+	vm->routes->entries[vm->routes->nr++] = (struct kvm_irq_routing_entry){
+		.gsi = (uint32_t)irq->route,
+		.type = KVM_IRQ_ROUTING_MSI,
+		.u.msi = *msi,
+	};
+	rc = show_routes(vm);
+	if (rc == 0)
+		rc = irqfd(vm, irq->fd, irq->route, 0);
+	if (rc < 0)
+		drop_route(vm, irq);
+	return rc;
+}
+
+/* The irqfd stays: an interrupt goes where the old route says or where the new one does. */
+static int change_route(struct sx_vm *vm, struct sx_irq *irq, const struct kvm_irq_routing_msi *msi)
+{
+	struct kvm_irq_routing_entry *e = find_route(vm, irq->route);
+	int rc;
+
+	if (!e)
+		return -EINVAL;
+	e->u.msi = *msi;
+	rc = show_routes(vm);
+	if (rc < 0)
+		drop_route(vm, irq);
+	return rc;
+}
+
+static int route(void *ctx, struct sx_irq *irq, uint64_t addr, uint32_t data)
+{
+	struct kvm_irq_routing_msi msi = {
+		.address_lo = (uint32_t)addr,
+		.address_hi = (uint32_t)(addr >> 32),
+		.data = data,
+	};
+	struct sx_vm *vm = ctx;
+	int rc;
+
+	pthread_mutex_lock(&vm->lock);
+	rc = irq->route < 0 ? add_route(vm, irq, &msi) : change_route(vm, irq, &msi);
+	pthread_mutex_unlock(&vm->lock);
+	return rc;
+}
+
+static void unroute(void *ctx, struct sx_irq *irq)
+{
+	struct sx_vm *vm = ctx;
+
+	pthread_mutex_lock(&vm->lock);
+	if (irq->route >= 0)
+		drop_route(vm, irq);
+	pthread_mutex_unlock(&vm->lock);
+}
+
+struct sx_irq_router sx_vm_router(struct sx_vm *vm)
+{
+	return (struct sx_irq_router){.route = route, .unroute = unroute, .ctx = vm};
 }
 
 int sx_vm_route_msi(struct sx_vm *vm, struct sx_irq *irq, uint64_t addr, uint32_t data,
 		    struct sx_error *err)
 {
-	int gsi = free_gsi(vm);
-	int rc;
+	int rc = route(vm, irq, addr, data);
 
-	if (gsi < 0)
-		return sx_fail(err, gsi, "a VM has at most %d interrupt routes", SX_VM_MAX_ROUTES);
-	vm->routes->entries[vm->routes->nr++] = (struct kvm_irq_routing_entry){
-		.gsi = (uint32_t)gsi,
-		.type = KVM_IRQ_ROUTING_MSI,
-		.u.msi = {.address_lo = (uint32_t)addr,
-			  .address_hi = (uint32_t)(addr >> 32),
-			  .data = data},
-	};
-	rc = sx_ioctl(vm->fd, KVM_SET_GSI_ROUTING, vm->routes);
+	if (rc == -ENOSPC)
+		return sx_fail(err, rc, "a VM has at most %d interrupt routes", SX_VM_MAX_ROUTES);
 	if (rc < 0)
-		goto fail;
-	rc = irqfd(vm, irq->fd, gsi, 0);
-	if (rc < 0)
-		goto fail;
-	return gsi;
-fail:
-	drop_route(vm, gsi);
-	return sx_fail(err, rc, "KVM refuses an interrupt route: %s", strerror(-rc));
+		return sx_fail(err, rc, "KVM refuses an interrupt route: %s", strerror(-rc));
+	return irq->route;
 }
 
 void sx_vm_unroute_msi(struct sx_vm *vm, struct sx_irq *irq, int gsi)
 {
-	/* Neither can fail for a route that exists; a stale one would only deliver nothing. */
-	irqfd(vm, irq->fd, gsi, KVM_IRQFD_FLAG_DEASSIGN);
-	drop_route(vm, gsi);
-	sx_ioctl(vm->fd, KVM_SET_GSI_ROUTING, vm->routes);
+	if (irq->route == gsi)
+		unroute(vm, irq);
+}
+
+int sx_vm_connect_pin(struct sx_vm *vm, const struct sx_irq *irq, unsigned gsi,
+		      struct sx_error *err)
+{
+	int rc = gsi < IOAPIC_PINS ? irqfd(vm, irq->fd, (int)gsi, 0) : -EINVAL;
+
+	if (rc < 0)
+		return sx_fail(err, rc, "KVM refuses an interrupt on pin %u: %s", gsi,
+			       strerror(-rc));
+	return 0;
+}
+
+int sx_vm_keep_idle_in_guest(struct sx_vm *vm, struct sx_error *err)
+{
+	const unsigned want = KVM_X86_DISABLE_EXITS_HLT | KVM_X86_DISABLE_EXITS_PAUSE;
+	int have = sx_ioctl(vm->fd, KVM_CHECK_EXTENSION, (void *)KVM_CAP_X86_DISABLE_EXITS);
+	struct kvm_enable_cap cap = {.cap = KVM_CAP_X86_DISABLE_EXITS, .args = {want}};
+	int rc;
+
+	if (have < 0 || !(have & KVM_X86_DISABLE_EXITS_HLT))
+		return sx_fail(err, -ENOTSUP,
+			       "this host's KVM cannot leave HLT to the guest; use --idle halt");
+	cap.args[0] &= (unsigned)have;
+	rc = sx_ioctl(vm->fd, KVM_ENABLE_CAP, &cap);
+	if (rc < 0)
+		return sx_fail(err, rc, "KVM refuses to leave HLT to the guest: %s", strerror(-rc));
+	return 0;
 }
 
 static int ioeventfd(const struct sx_vm *vm, sx_gpa gpa, unsigned size, int fd, unsigned flags)

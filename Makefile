@@ -44,7 +44,7 @@ WARN := -Wall -Wextra -Werror -Wtype-limits -Wmissing-prototypes -Wstrict-protot
 	-Wshadow -Wvla -Wwrite-strings
 SAN_FLAGS  := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 SX_CFLAGS   = -std=gnu11 $(OPT) $(WARN) -fno-strict-aliasing -fstack-protector-strong -pthread \
-	      -I. -D_GNU_SOURCE -DSX_VERSION='"$(VERSION)"' $(PKG_CFLAGS) $(SAN_FLAGS) \
+	      -I. -I$(BUILD)/gen -D_GNU_SOURCE -DSX_VERSION='"$(VERSION)"' $(PKG_CFLAGS) $(SAN_FLAGS) \
 	      $(CPPFLAGS) $(CFLAGS)
 SX_LDFLAGS  = -pthread -Wl,--as-needed $(SAN_FLAGS) $(CFLAGS) $(LDFLAGS)
 SX_LIBS     = $(PKG_LIBS) $(ZYDIS) $(LDLIBS)
@@ -120,12 +120,12 @@ define stamp
 endef
 
 # What has to be there before anything is compiled; silent, the set-up script has the words.
-have_packages = { command -v $(firstword $(CC)) && pkg-config --exists $(PKGS) \
+have_packages = { command -v $(firstword $(CC)) && command -v iasl && pkg-config --exists $(PKGS) \
 	$(if $(ZYDIS),&& $(CC) -E -include Zydis/Zydis.h -x c /dev/null); } >/dev/null 2>&1
 
 $(BUILD)/.stamp/flags: FORCE
 	@$(have_packages) || { lab/setup.sh --check build && \
-		echo 'splitx cannot be built: $(CC), $(PKGS) or Zydis is not found' >&2; exit 1; }
+		echo 'splitx cannot be built: $(CC), iasl, $(PKGS) or Zydis is not found' >&2; exit 1; }
 	$(call stamp,$(CC) $(SX_CFLAGS) $(SX_LDFLAGS) $(SX_LIBS))
 
 $(BUILD)/.stamp/guest-flags: FORCE
@@ -134,6 +134,16 @@ $(BUILD)/.stamp/guest-flags: FORCE
 # So that a removed file leaves its archive too.
 $(BUILD)/.stamp/sources: FORCE
 	$(call stamp,$(LIB_SRCS) $(PROG_SRCS) $(SUPPORT_SRCS) $(GUESTLIB))
+
+# ACPI tables: ASL, which reads headers too, becomes bytes in a C array.
+ACPI_HEX := $(patsubst %.asl,$(BUILD)/gen/%.hex,$(wildcard guestcore/acpi/*.asl))
+$(ACPI_HEX): $(BUILD)/gen/%.hex: %.asl guestcore/pc_map.h
+	@mkdir -p $(@D)
+	$(call quiet,ASL,$@)iasl -we -vs -I . -tc -p $(@:.hex=_raw) $< >$@.log 2>&1 || \
+		{ cat $@.log && exit 1; }
+	@sed 's/^unsigned char [a-z0-9_]*/static const unsigned char sx_$(*F)/' $(@:.hex=_raw.hex) >$@
+
+$(BUILD)/guestcore/acpi.o $(BUILD)/lint/guestcore/acpi.c.tidy: $(ACPI_HEX)
 
 $(BUILD)/%.o: %.c $(BUILD)/.stamp/flags
 	@mkdir -p $(@D)

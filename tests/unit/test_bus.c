@@ -284,7 +284,7 @@ static void a_full_table_refuses_and_a_removal_makes_room(void **state)
 				 &p[i].range);
 	sx_bus_remove(bus, &p[77].range);
 	add(bus, &late, SX_BUS_PIO, 0, 1);
-	assert_null(sx_bus_find(bus, SX_BUS_MMIO, 77 * 0x1000, 1));
+	assert_null(sx_bus_find(bus, SX_BUS_MMIO, 77 * 0x1000ull, 1));
 	assert_int_equal(bus->table->count, SX_BUS_MAX_RANGES);
 }
 

@@ -138,13 +138,14 @@ static void a_request_gets_its_reply_in_its_cell(void **state)
 	struct line *l = *state;
 
 	/* Several laps. */
-	for (uint64_t i = 0; i < 5 * SIZE; i++) {
-		uint32_t n = ask(&l->producer, i << 40);
+	for (uint32_t i = 0; i < 5 * SIZE; i++) {
+		uint64_t value = (uint64_t)i << 40;
+		uint32_t n = ask(&l->producer, value);
 
 		assert_false(sx_producer_replied(&l->producer, n));
 		assert_int_equal(serve(l), 1);
 		assert_true(sx_producer_replied(&l->producer, n));
-		assert_int_equal(sx_producer_cell(&l->producer, n)->w[0], (i << 40) + 1);
+		assert_int_equal(sx_producer_cell(&l->producer, n)->w[0], value + 1);
 		assert_int_equal(sx_producer_cell(&l->producer, n)->arg, 0);
 	}
 	assert_int_equal(l->asked, 5 * SIZE);

@@ -89,13 +89,11 @@ const struct sx_bus_ops sx_testdev_bus_ops = {.read = reg_read, .write = reg_wri
 
 static void count_post(struct sx_testdev *d, const struct sx_cell *msg)
 {
-	uint64_t sum = 0;
+	const uint64_t *w = msg->w;
 
-	d->out_of_sequence += msg->w[0] != d->posts;
+	d->out_of_sequence += w[0] != d->posts;
 	d->posts++;
-	for (int i = 1; i < SX_CELL_WORDS; i++)
-		sum += msg->w[i];
-	d->post_sum += sum;
+	d->post_sum += (w[1] + w[2]) + (w[3] + w[4]) + (w[5] + w[6]);
 }
 
 /* False when @msg is no post. */

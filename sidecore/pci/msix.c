@@ -42,10 +42,11 @@ bool sx_msix_enabled(const struct sx_msix *m)
  */
 void sx_msix_raise(struct sx_msix *m, unsigned vector)
 {
-	struct sx_msix_vector *v = &m->vector[vector];
+	struct sx_msix_vector *v;
 
 	if (vector >= m->vectors || !sx_msix_enabled(m))
 		return;
+	v = &m->vector[vector];
 	if (sx_load_relaxed(&v->open)) {
 		fire(m, v);
 		return;

@@ -22,14 +22,18 @@ static unsigned bar_register(unsigned index)
 	return PCI_BASE_ADDRESS_0 + 4 * index;
 }
 
+/* Is BAR @index one, or the upper half of one? */
+static bool is_taken(const struct sx_pci_function *f, unsigned index)
+{
+	return f->bar[index].size || (index && (f->bar[index - 1].flags & SX_PCI_BAR_64));
+}
+
 static int check_bar(const struct sx_pci_function *f, unsigned index, uint64_t size, unsigned flags,
 		     uint64_t smallest, struct sx_error *err)
 {
 	unsigned last = index + (flags & SX_PCI_BAR_64 ? 1 : 0);
-	bool taken = last < SX_PCI_BARS && (f->bar[index].size || f->bar[last].size ||
-					    sx_pci_get32(f, bar_register(index)));
 
-	if (f->host || last >= SX_PCI_BARS || taken)
+	if (f->host || last >= SX_PCI_BARS || is_taken(f, index) || is_taken(f, last))
 		return sx_fail(err, -EINVAL, "%s cannot have a BAR %u (any more); choose another",
 			       f->name, index);
 	if (size < smallest || (size & (size - 1)) ||
@@ -229,25 +233,25 @@ void sx_pci_unmap_bars(struct sx_pci_function *f)
 
 /* ---- access without the bus ---- */
 
-static bool holds(const struct sx_pci_function *f, unsigned index, uint64_t offset, unsigned size)
+/* The BAR that has all of the access, or NULL. */
+static struct sx_pci_bar *find(struct sx_pci_function *f, unsigned index, uint64_t offset,
+			       unsigned size)
 {
-	const struct sx_pci_bar *b;
+	struct sx_pci_bar *b = index < SX_PCI_BARS ? &f->bar[index] : NULL;
 
-	if (index >= SX_PCI_BARS || !size || size > 8)
-		return false;
-	b = &f->bar[index];
-	return offset < b->size && size <= b->size - offset;
+	if (b && size && size <= 8 && offset < b->size && size <= b->size - offset)
+		return b;
+	f->refused++;
+	return NULL;
 }
 
 uint64_t sx_pci_bar_read(struct sx_pci_function *f, unsigned index, uint64_t offset, unsigned size)
 {
-	struct sx_pci_bar *b = &f->bar[index];
+	struct sx_pci_bar *b = find(f, index, offset, size);
 	uint64_t value = 0;
 
-	if (!holds(f, index, offset, size)) {
-		f->refused++;
+	if (!b)
 		return UINT64_MAX;
-	}
 	if (!b->page) {
 		b->range.ops->read(b->range.dev, offset, size, &value);
 		return value;
@@ -260,12 +264,10 @@ uint64_t sx_pci_bar_read(struct sx_pci_function *f, unsigned index, uint64_t off
 void sx_pci_bar_write(struct sx_pci_function *f, unsigned index, uint64_t offset, unsigned size,
 		      uint64_t value)
 {
-	struct sx_pci_bar *b = &f->bar[index];
+	struct sx_pci_bar *b = find(f, index, offset, size);
 
-	if (!holds(f, index, offset, size)) {
-		f->refused++;
+	if (!b)
 		return;
-	}
 	if (!b->page) {
 		b->range.ops->write(b->range.dev, offset, size, value);
 		return;

@@ -95,9 +95,6 @@ static inline __attribute__((always_inline)) unsigned sx_ring_server_poll_with(
 
 		if (c.mask >= SX_RING_STREAM_CELLS)
 			__builtin_prefetch(sx_consumer_cell_ahead(&c, SX_RING_PREFETCH_AHEAD));
-		else
-			/* Own the line while the handler works: a reply will be written to it. */
-			__builtin_prefetch(cell, 1);
 		sx_cell_snapshot(&msg, cell);
 		if (handle(s->handler.ctx, &msg, cell) == SX_RING_REPLIED)
 			sx_consumer_reply(&c);

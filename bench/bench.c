@@ -97,12 +97,14 @@ static int parse(struct options *o, int argc, char **argv, struct sx_error *err)
 
 	*o = (struct options){.exits.rounds = 10};
 	optind = 1;
-	while ((opt = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
 		if (opt == OPT_HELP || opt == 'h') {
 			usage(stdout);
 			return 1;
 		}
-		rc = parse_option(o, opt, optarg, err);
+		rc = opt == ':' || opt == '?' ? sx_refuse_option("bench", opt, argv, err)
+					      : parse_option(o, opt, optarg, err);
 		if (rc < 0)
 			return rc;
 	}

@@ -12,11 +12,18 @@
 /* How often the watchdog and the incidents are looked at. */
 #define TICK_MS 100
 
+/* Those that stop the guest. One that is ignored, as under nohup(1), stays so. */
 static void stop_signals(sigset_t *set)
 {
+	static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE};
+
 	sigemptyset(set);
-	sigaddset(set, SIGINT);
-	sigaddset(set, SIGTERM);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		struct sigaction now;
+
+		if (sigaction(signals[i], NULL, &now) == 0 && now.sa_handler != SIG_IGN)
+			sigaddset(set, signals[i]);
+	}
 }
 
 int sx_console_block_signals(struct sx_error *err)
@@ -50,29 +57,48 @@ int sx_console_open(struct sx_console *c, struct sx_machine *m, struct sx_sideco
 	return 0;
 }
 
-/* All of it, however slow the reader; a reader that has gone gets nothing more. */
-static void write_out(const char *bytes, size_t count)
+/* Would a write wait for the reader? What is no file or no pipe any more never does. */
+static bool would_wait(int fd)
 {
-	while (count) {
-		ssize_t n = write(STDOUT_FILENO, bytes, count);
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return;
-		bytes += n;
-		count -= (size_t)n;
-	}
+	return poll(&p, 1, 0) == 0;
 }
 
-static void pump_output(struct sx_console *c)
+/* Write from c->out; false when standard output takes nothing now. */
+static bool write_some(struct sx_console *c)
 {
-	char bytes[1024];
-	uint32_t n;
+	ssize_t n;
 
-	sx_byte_queue_ack(&c->m->console_out);
-	while ((n = sx_byte_queue_pull(&c->m->console_out, bytes, sizeof(bytes))))
-		write_out(bytes, n);
+	if (would_wait(STDOUT_FILENO))
+		return false;
+	/* Less than PIPE_BUF: a pipe that has room takes it whole (pipe(7)). */
+	n = write(STDOUT_FILENO, c->out + c->out_at, c->out_end - c->out_at);
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return false;
+	if (n < 0)
+		c->out_error = errno;
+	else
+		c->out_at += (size_t)n;
+	return true;
+}
+
+/* Write what can be written without waiting; returns whether that was all. */
+static bool pump_output(struct sx_console *c)
+{
+	for (;;) {
+		if (c->out_error)
+			c->out_at = c->out_end;
+		if (c->out_at == c->out_end) {
+			sx_byte_queue_ack(&c->m->console_out);
+			c->out_at = 0;
+			c->out_end = sx_byte_queue_pull(&c->m->console_out, c->out, sizeof(c->out));
+			if (!c->out_end)
+				return true;
+		}
+		if (!c->out_error && !write_some(c))
+			return false;
+	}
 }
 
 /* As much as the guest has room for; the rest stays in the terminal or pipe. */
@@ -104,6 +130,8 @@ static int take_signal(struct sx_console *c)
 		return 0;
 	sx_terminal_restore(&c->terminal);
 	stop_signals(&set);
+	/* What is written from here on is written to whoever still reads. */
+	sigdelset(&set, SIGPIPE);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	return (int)info.ssi_signo;
 }
@@ -128,35 +156,52 @@ static void look_around(struct sx_console *c)
 	sx_machine_incidents(c->m, report);
 }
 
-int sx_console_serve(struct sx_console *c, int done_fd)
+/* Wait for the next event, or a tick, and act on it; returns the signal that came, or 0. */
+static int serve_once(struct sx_console *c, int done_fd, bool *done)
 {
-	enum { SIGNAL, DONE, OUTPUT, INPUT, COUNT };
+	enum { SIGNAL, DONE, QUEUE, OUTPUT, INPUT, COUNT };
+	/* What is not asked for is looked at again on the next tick. */
+	bool writing = c->out_at != c->out_end;
+	bool reading = c->input && sx_byte_queue_room(&c->m->console_in);
 	struct pollfd fd[COUNT] = {
 		[SIGNAL] = {.fd = c->signal_fd, .events = POLLIN},
 		[DONE] = {.fd = done_fd, .events = POLLIN},
-		[OUTPUT] = {.fd = c->m->console_out.fd, .events = POLLIN},
-		[INPUT] = {.events = POLLIN},
+		[QUEUE] = {.fd = writing ? -1 : c->m->console_out.fd, .events = POLLIN},
+		[OUTPUT] = {.fd = writing ? STDOUT_FILENO : -1, .events = POLLOUT},
+		[INPUT] = {.fd = reading ? STDIN_FILENO : -1, .events = POLLIN},
 	};
 
-	for (;;) {
-		/* A full queue is looked at again on the next tick. */
-		bool take = c->input && sx_byte_queue_room(&c->m->console_in);
-		int sig;
+	if (poll(fd, COUNT, TICK_MS) < 0 && errno != EINTR)
+		return SIGTERM;
+	if (fd[QUEUE].revents || fd[OUTPUT].revents)
+		pump_output(c);
+	if (fd[INPUT].revents)
+		pump_input(c);
+	look_around(c);
+	*done = fd[DONE].revents != 0;
+	return take_signal(c);
+}
 
-		fd[INPUT].fd = take ? STDIN_FILENO : -1;
-		if (poll(fd, COUNT, TICK_MS) < 0 && errno != EINTR)
-			return SIGTERM;
-		if (fd[OUTPUT].revents)
-			pump_output(c);
-		if (fd[INPUT].revents)
-			pump_input(c);
-		look_around(c);
-		sig = fd[SIGNAL].revents ? take_signal(c) : 0;
-		if (sig)
-			return sig;
-		if (fd[DONE].revents)
-			return 0;
-	}
+int sx_console_serve(struct sx_console *c, int done_fd)
+{
+	bool done = false;
+	int sig = 0;
+
+	while (!sig && !done)
+		sig = serve_once(c, done_fd, &done);
+	return sig;
+}
+
+int sx_console_finish(struct sx_console *c)
+{
+	bool nothing;
+	int sig = 0;
+
+	c->input = false;
+	while (!sig && !pump_output(c))
+		sig = serve_once(c, -1, &nothing);
+	/* The last write may have found the reader gone. */
+	return sig ? sig : take_signal(c);
 }
 
 void sx_console_close(struct sx_console *c)

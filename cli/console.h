@@ -17,10 +17,16 @@ struct sx_console {
 	struct sx_terminal terminal;
 	int signal_fd;
 	bool input; /* standard input is still open */
+
+	/* What the guest has said and standard output has not taken yet. */
+	char out[1024];
+	size_t out_at, out_end;
+	int out_error; /* errno of the write that failed; what comes after it is dropped */
 };
 
 /*
- * SIGINT and SIGTERM are taken by sx_console_serve() instead of ending the process. Call it
+ * SIGINT, SIGTERM, SIGHUP, SIGQUIT and SIGPIPE, those of them that the process does not ignore,
+ * are taken by sx_console_serve() and sx_console_finish() instead of ending the process. Call it
  * before any thread is started, so that all inherit it.
  */
 int sx_console_block_signals(struct sx_error *err);
@@ -31,7 +37,13 @@ int sx_console_open(struct sx_console *c, struct sx_machine *m, struct sx_sideco
 /* Until @done_fd is readable (returns 0) or a signal asks to stop (returns its number). */
 int sx_console_serve(struct sx_console *c, int done_fd);
 
-/* Write what the guest still had to say, and give the terminal back. */
+/*
+ * The guest runs no more: write what it still had to say, however slow the reader, until all is
+ * written (returns 0) or a signal asks to stop (returns its number).
+ */
+int sx_console_finish(struct sx_console *c);
+
+/* Write what can be written without waiting, and give the terminal back. */
 void sx_console_close(struct sx_console *c);
 
 #endif

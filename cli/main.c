@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/commands.h"
 #include "cli/status.h"
@@ -32,7 +35,20 @@ static void usage(FILE *to)
 	      to);
 }
 
-int main(int argc, char **argv)
+/*
+ * What is opened later must not become standard input, output or error, or the guest's words would
+ * go there. Each that is closed is held in such a way that using it goes on to fail.
+ */
+static int hold_standard_files(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+			return -1;
+	return 0;
+}
+
+static int run_command(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
 
@@ -53,4 +69,15 @@ int main(int argc, char **argv)
 			return commands[i].run(argc - 1, argv + 1);
 	fprintf(stderr, "splitx: there is no command '%s'; splitx --help lists them\n", name);
 	return EX_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	int status = hold_standard_files() < 0 ? EX_OSERR : run_command(argc, argv);
+
+	if (status == 0 && (fflush(stdout) || ferror(stdout))) {
+		fprintf(stderr, "splitx: standard output cannot be written: %s\n", strerror(errno));
+		return EX_IOERR;
+	}
+	return status;
 }

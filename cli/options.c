@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <getopt.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -59,4 +60,20 @@ bad:
 	return sx_fail(err, -EINVAL,
 		       "%s wants a size such as 64M or 1G (a bare number is MiB), not '%s'", option,
 		       text);
+}
+
+int sx_refuse_option(const char *command, int why, char **argv, struct sx_error *err)
+{
+	const char *word = argv[optind - 1];
+
+	if (why == ':')
+		return sx_fail(err, -EINVAL, "%.80s needs a value; run 'splitx %s --help'", word,
+			       command);
+	if (optopt >= 256)
+		return sx_fail(err, -EINVAL, "%.80s takes no value; run 'splitx %s --help'", word,
+			       command);
+	if (optopt) /* a letter may stand in the midst of others */
+		return sx_fail(err, -EINVAL, "'-%c' is no option; run 'splitx %s --help'", optopt,
+			       command);
+	return sx_fail(err, -EINVAL, "'%.80s' is no option; run 'splitx %s --help'", word, command);
 }

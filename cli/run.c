@@ -71,7 +71,8 @@ static void usage(FILE *to)
 	      "\n"
 	      "Exit status: the guest's own code (0 to 63); 64 usage; 65 GUEST is no such\n"
 	      "program or does not fit; 66 GUEST is missing; 69 the host lacks something; 70 the\n"
-	      "guest crashed; 71 the system failed; 77 no permission; 128+N ended by signal N.\n",
+	      "guest crashed; 71 the system failed; 74 standard output could not be written;\n"
+	      "77 no permission; 128+N ended by signal N.\n",
 	      to);
 }
 
@@ -168,12 +169,14 @@ static int parse(struct options *o, int argc, char **argv, struct sx_error *err)
 	*o = (struct options){
 		.mode = SX_SPLIT, .memory = 16ull << 20, .watchdog_ms = 500, .wait = SX_WAIT_POLL};
 	optind = 1;
-	while ((opt = getopt_long(argc, argv, "+h", long_options, NULL)) != -1) {
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, "+:h", long_options, NULL)) != -1) {
 		if (opt == OPT_HELP || opt == 'h') {
 			usage(stdout);
 			return 1;
 		}
-		rc = parse_option(o, opt, optarg, err);
+		rc = opt == ':' || opt == '?' ? sx_refuse_option("run", opt, argv, err)
+					      : parse_option(o, opt, optarg, err);
 		if (rc < 0)
 			return rc;
 	}
@@ -311,6 +314,26 @@ static int guest_status(const struct sx_machine *m)
 	return code > SX_STATUS_GUEST_MAX ? SX_STATUS_GUEST_MAX : (int)code;
 }
 
+/* What the run comes to: by signal @sig, or by its end @rc. */
+static int judge(const struct run *r, const struct sx_console *console, int sig, int rc,
+		 int *status, struct sx_error *err)
+{
+	if (sig > 0) {
+		*status = SX_STATUS_SIGNAL(sig);
+		return rc < 0 ? rc : 0;
+	}
+	if (rc < 0)
+		return rc;
+	if (console->out_error) {
+		*status = EX_IOERR;
+		return sx_fail(err, -console->out_error,
+			       "what the guest said cannot be written to standard output: %s",
+			       strerror(console->out_error));
+	}
+	*status = guest_status(&r->machine);
+	return 0;
+}
+
 static int execute(struct run *r, int *status, struct sx_error *err)
 {
 	struct sx_console console;
@@ -332,16 +355,14 @@ static int execute(struct run *r, int *status, struct sx_error *err)
 		rc = sx_machine_join(&run, err);
 	}
 	begin = sx_now_ns() - begin;
+	if (!sig)
+		sig = sx_console_finish(&console);
 	sx_console_close(&console);
 	if (r->opt.stats == STATS_TEXT)
 		sx_stats_print(stderr, &r->machine, begin);
 	else if (r->opt.stats == STATS_JSON && sx_stats_print_json(stderr, &r->machine, begin) < 0)
 		return sx_fail(err, -EIO, "cannot print the statistics");
-	if (sig > 0)
-		*status = SX_STATUS_SIGNAL(sig);
-	else if (rc >= 0)
-		*status = guest_status(&r->machine);
-	return rc < 0 ? rc : 0;
+	return judge(r, &console, sig, rc, status, err);
 }
 
 int sx_cmd_run(int argc, char **argv)

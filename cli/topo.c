@@ -12,6 +12,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "cli/options.h"
 #include "guestcore/placement.h"
 
 #define MAX_VCPUS     4096
@@ -88,6 +89,7 @@ enum {
 	OPT_SMT = 256,
 	OPT_SVG,
 	OPT_TOPOLOGY,
+	OPT_HELP,
 };
 
 static const struct option long_options[] = {
@@ -98,7 +100,7 @@ static const struct option long_options[] = {
 	{"smt", no_argument, NULL, OPT_SMT},
 	{"svg", required_argument, NULL, OPT_SVG},
 	{"topology", required_argument, NULL, OPT_TOPOLOGY},
-	{"help", no_argument, NULL, 'h'},
+	{"help", no_argument, NULL, OPT_HELP},
 	{NULL, 0, NULL, 0},
 };
 
@@ -126,25 +128,12 @@ static int take_option(int opt, struct options *o, bool *counted)
 		o->req.topology = optarg;
 		return EX_OK;
 	case 'h':
+	case OPT_HELP:
 		o->help = true;
 		return EX_OK;
 	default:
 		return EX_USAGE;
 	}
-}
-
-/* What getopt_long() did not like: ':' that a value is missing, '?' the option itself. */
-static int refuse_option(int why, char **argv)
-{
-	const char *word = argv[optind - 1];
-
-	if (why == ':')
-		return complain("%.80s needs a value; run 'splitx topo --help'", word);
-	if (optopt >= OPT_SMT || optopt == 'h')
-		return complain("%.80s takes no value; run 'splitx topo --help'", word);
-	if (optopt) /* a letter may stand in the midst of others */
-		return complain("'-%c' is no option; run 'splitx topo --help'", optopt);
-	return complain("'%.80s' is no option; run 'splitx topo --help'", word);
 }
 
 static int parse_options(int argc, char **argv, struct options *o)
@@ -155,8 +144,13 @@ static int parse_options(int argc, char **argv, struct options *o)
 	optind = 0; /* start over: the caller may have used getopt for itself */
 	opterr = 0;
 	while ((opt = getopt_long(argc, argv, ":g:s:n:c:h", long_options, NULL)) != -1) {
-		int status = opt == ':' || opt == '?' ? refuse_option(opt, argv)
-						      : take_option(opt, o, &counted);
+		struct sx_error err = {0};
+		int status = EX_OK;
+
+		if ((opt == ':' || opt == '?') && sx_refuse_option("topo", opt, argv, &err) < 0)
+			status = complain("%s", err.text);
+		else
+			status = take_option(opt, o, &counted);
 
 		if (status || o->help)
 			return status;

@@ -8,10 +8,10 @@
 #ifndef SX_CLI_MACHINE_H
 #define SX_CLI_MACHINE_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cli/machine_run.h"
 #include "guestcore/microguest.h"
 #include "guestcore/vcpu.h"
 #include "ipc/byte_queue.h"
@@ -26,7 +26,6 @@
 #define SX_MACHINE_TWIN_GPA    0xd0001000ull
 #define SX_MACHINE_KICK_GPA    0xd0002000ull
 
-#define SX_MACHINE_MAX_VCPUS     64
 #define SX_MACHINE_MAX_SIDECORES 16
 
 enum sx_mode {
@@ -102,36 +101,18 @@ void sx_machine_destroy(struct sx_machine *m);
  */
 int sx_machine_set_mode(struct sx_machine *m, enum sx_mode mode, struct sx_error *err);
 
-/* ---- threads for the vCPUs ---- */
+/* ---- threads for the vCPUs; see machine_run.h ---- */
 
-struct sx_machine_run {
-	struct sx_machine *m;
-	struct sx_machine_thread {
-		struct sx_machine_run *run;
-		unsigned index;
-		int cpu;
-		int end; /* what sx_vcpu_run() said */
-		struct sx_error err;
-		pthread_t id;
-	} thread[SX_MACHINE_MAX_VCPUS];
-	unsigned started;
-	int rt_priority;
-	int done_fd; /* eventfd, readable once the first vCPU has come out for good */
-};
+static inline int sx_machine_start(struct sx_machine_run *run, struct sx_machine *m,
+				   const int *cpus, int rt_priority, struct sx_error *err)
+{
+	return sx_machine_run_start(run, m->vcpu, m->config.vcpus, cpus, rt_priority, err);
+}
 
-/*
- * Start a thread for each vCPU, vCPU i on CPU cpus[i] (-1: anywhere), with SCHED_FIFO of
- * @rt_priority if not 0. When one comes out, done_fd becomes readable; then, or at any time
- * before, call sx_machine_join().
- */
-int sx_machine_start(struct sx_machine_run *run, struct sx_machine *m, const int *cpus,
-		     int rt_priority, struct sx_error *err);
-
-/*
- * Stop all vCPUs and wait for their threads. Returns the end of the run: SX_VCPU_SINK when the
- * guest ended itself, SX_VCPU_STOPPED when we did, or the first error, with its sentence.
- */
-int sx_machine_join(struct sx_machine_run *run, struct sx_error *err);
+static inline int sx_machine_join(struct sx_machine_run *run, struct sx_error *err)
+{
+	return sx_machine_run_join(run, err);
+}
 
 /*
  * Sentences about what went wrong without ending the guest (a ring that was refused), each once.

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Threads for a machine's vCPUs: start, end, join. */
-#include "cli/machine.h"
+#include "cli/machine_run.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -13,7 +12,7 @@ static void *vcpu_thread(void *arg)
 	struct sx_machine_thread *t = arg;
 	const uint64_t one = 1;
 
-	t->end = sx_vcpu_run(&t->run->m->vcpu[t->index], &t->err);
+	t->end = sx_vcpu_run(t->vcpu, &t->err);
 	/* An eventfd takes 2^64 - 2 of these. */
 	if (write(t->run->done_fd, &one, sizeof(one)) != sizeof(one))
 		t->end = -EIO;
@@ -42,28 +41,26 @@ static int start_thread(struct sx_machine_thread *t, int rt_priority, struct sx_
 	pthread_attr_destroy(&attr);
 	if (rc < 0)
 		return sx_fail(err, rc, "cannot start the thread of vCPU %u on CPU %d: %s",
-			       t->index, t->cpu, strerror(-rc));
+			       t->vcpu->index, t->cpu, strerror(-rc));
 	return 0;
 }
 
-int sx_machine_start(struct sx_machine_run *run, struct sx_machine *m, const int *cpus,
-		     int rt_priority, struct sx_error *err)
+int sx_machine_run_start(struct sx_machine_run *run, struct sx_vcpu *vcpu, unsigned count,
+			 const int *cpus, int rt_priority, struct sx_error *err)
 {
 	int rc;
 
 	memset(run, 0, sizeof(*run));
-	run->m = m;
-	run->rt_priority = rt_priority;
 	run->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (run->done_fd < 0)
 		return sx_fail(err, -errno, "cannot create an eventfd: %s", strerror(errno));
-	for (unsigned i = 0; i < m->config.vcpus; i++) {
+	for (unsigned i = 0; i < count; i++) {
 		struct sx_machine_thread *t = &run->thread[i];
 
-		*t = (struct sx_machine_thread){.run = run, .index = i, .cpu = cpus[i]};
+		*t = (struct sx_machine_thread){.run = run, .vcpu = &vcpu[i], .cpu = cpus[i]};
 		rc = start_thread(t, rt_priority, err);
 		if (rc < 0) {
-			sx_machine_join(run, NULL);
+			sx_machine_run_join(run, NULL);
 			return rc;
 		}
 		run->started++;
@@ -71,12 +68,12 @@ int sx_machine_start(struct sx_machine_run *run, struct sx_machine *m, const int
 	return 0;
 }
 
-int sx_machine_join(struct sx_machine_run *run, struct sx_error *err)
+int sx_machine_run_join(struct sx_machine_run *run, struct sx_error *err)
 {
 	int end = SX_VCPU_STOPPED;
 
 	for (unsigned i = 0; i < run->started; i++)
-		sx_vcpu_stop(&run->m->vcpu[i], run->thread[i].id);
+		sx_vcpu_stop(run->thread[i].vcpu, run->thread[i].id);
 	for (unsigned i = 0; i < run->started; i++)
 		pthread_join(run->thread[i].id, NULL);
 	for (unsigned i = 0; i < run->started; i++) {

@@ -12,6 +12,9 @@
 /* How often the watchdog and the incidents are looked at. */
 #define TICK_MS 100
 
+#define ESCAPE_KEY '\x01' /* Ctrl-A */
+#define QUIT_KEY   'x'
+
 /* Those that stop the guest. One that is ignored, as under nohup(1), stays so. */
 static void stop_signals(sigset_t *set)
 {
@@ -38,13 +41,14 @@ int sx_console_block_signals(struct sx_error *err)
 	return 0;
 }
 
-int sx_console_open(struct sx_console *c, struct sx_machine *m, struct sx_sidecore *const *sidecore,
-		    unsigned sidecores, uint64_t watchdog_ns, struct sx_error *err)
+int sx_console_open(struct sx_console *c, const struct sx_console_guest *guest,
+		    struct sx_sidecore *const *sidecore, unsigned sidecores, uint64_t watchdog_ns,
+		    struct sx_error *err)
 {
 	sigset_t set;
 
 	memset(c, 0, sizeof(*c));
-	c->m = m;
+	c->guest = *guest;
 	c->sidecore = sidecore;
 	c->sidecores = sidecores;
 	c->watchdog_ns = watchdog_ns;
@@ -53,7 +57,7 @@ int sx_console_open(struct sx_console *c, struct sx_machine *m, struct sx_sideco
 	c->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (c->signal_fd < 0)
 		return sx_fail(err, -errno, "cannot wait for signals: %s", strerror(errno));
-	sx_terminal_enter(&c->terminal);
+	sx_terminal_enter(&c->terminal, guest->all_keys);
 	return 0;
 }
 
@@ -83,6 +87,12 @@ static bool write_some(struct sx_console *c)
 	return true;
 }
 
+static void moved(const struct sx_console *c)
+{
+	if (c->guest.moved)
+		c->guest.moved(c->guest.ctx);
+}
+
 /* Write what can be written without waiting; returns whether that was all. */
 static bool pump_output(struct sx_console *c)
 {
@@ -90,31 +100,53 @@ static bool pump_output(struct sx_console *c)
 		if (c->out_error)
 			c->out_at = c->out_end;
 		if (c->out_at == c->out_end) {
-			sx_byte_queue_ack(&c->m->console_out);
+			sx_byte_queue_ack(c->guest.out);
 			c->out_at = 0;
-			c->out_end = sx_byte_queue_pull(&c->m->console_out, c->out, sizeof(c->out));
+			c->out_end = sx_byte_queue_pull(c->guest.out, c->out, sizeof(c->out));
 			if (!c->out_end)
 				return true;
+			moved(c);
 		}
 		if (!c->out_error && !write_some(c))
 			return false;
 	}
 }
 
+/* Take the user's own keys out of what was typed; returns how many bytes are the guest's. */
+static size_t take_keys(struct sx_console *c, char *bytes, size_t count)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		bool escape = bytes[i] == ESCAPE_KEY;
+
+		if (c->escaped && bytes[i] == QUIT_KEY)
+			c->quit = true;
+		if (c->escaped ? escape : !escape)
+			bytes[kept++] = bytes[i];
+		c->escaped = !c->escaped && escape;
+	}
+	return kept;
+}
+
 /* As much as the guest has room for; the rest stays in the terminal or pipe. */
 static void pump_input(struct sx_console *c)
 {
 	char bytes[256];
-	uint32_t room = sx_byte_queue_room(&c->m->console_in);
+	uint32_t room = sx_byte_queue_room(c->guest.in);
 	ssize_t n;
 
 	if (!room)
 		return;
 	n = read(STDIN_FILENO, bytes, room < sizeof(bytes) ? room : sizeof(bytes));
-	if (n > 0)
-		sx_byte_queue_push(&c->m->console_in, bytes, (uint32_t)n);
-	else if (n == 0 || (errno != EINTR && errno != EAGAIN))
+	if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
 		c->input = false;
+	if (n <= 0)
+		return;
+	if (c->guest.all_keys && c->terminal.changed)
+		n = (ssize_t)take_keys(c, bytes, (size_t)n);
+	sx_byte_queue_push(c->guest.in, bytes, (uint32_t)n);
+	moved(c);
 }
 
 /*
@@ -153,7 +185,8 @@ static void look_around(struct sx_console *c)
 				"splitx run: poller '%s' has held sidecore %u for %llu ms; the "
 				"guest waits for it\n",
 				name, i, (unsigned long long)(held_ns / 1000000));
-	sx_machine_incidents(c->m, report);
+	if (c->guest.incidents)
+		c->guest.incidents(c->guest.ctx, report);
 }
 
 /* Wait for the next event, or a tick, and act on it; returns the signal that came, or 0. */
@@ -162,11 +195,11 @@ static int serve_once(struct sx_console *c, int done_fd, bool *done)
 	enum { SIGNAL, DONE, QUEUE, OUTPUT, INPUT, COUNT };
 	/* What is not asked for is looked at again on the next tick. */
 	bool writing = c->out_at != c->out_end;
-	bool reading = c->input && sx_byte_queue_room(&c->m->console_in);
+	bool reading = c->input && sx_byte_queue_room(c->guest.in);
 	struct pollfd fd[COUNT] = {
 		[SIGNAL] = {.fd = c->signal_fd, .events = POLLIN},
 		[DONE] = {.fd = done_fd, .events = POLLIN},
-		[QUEUE] = {.fd = writing ? -1 : c->m->console_out.fd, .events = POLLIN},
+		[QUEUE] = {.fd = writing ? -1 : c->guest.out->fd, .events = POLLIN},
 		[OUTPUT] = {.fd = writing ? STDOUT_FILENO : -1, .events = POLLOUT},
 		[INPUT] = {.fd = reading ? STDIN_FILENO : -1, .events = POLLIN},
 	};
@@ -179,7 +212,7 @@ static int serve_once(struct sx_console *c, int done_fd, bool *done)
 		pump_input(c);
 	look_around(c);
 	*done = fd[DONE].revents != 0;
-	return take_signal(c);
+	return c->quit ? SIGINT : take_signal(c);
 }
 
 int sx_console_serve(struct sx_console *c, int done_fd)

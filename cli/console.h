@@ -7,16 +7,35 @@
 
 #include "cli/machine.h"
 #include "cli/terminal.h"
+#include "ipc/byte_queue.h"
+#include "sidecore/sidecore.h"
+
+/* The guest whose console it is. */
+struct sx_console_guest {
+	struct sx_byte_queue *out, *in;
+	/* Optional: bytes were taken from `out` or put into `in`. */
+	void (*moved)(void *ctx);
+	/* Optional: sentences about what went wrong without ending it, each once. */
+	void (*incidents)(void *ctx, void (*report)(const char *text));
+	void *ctx;
+	/*
+	 * On a terminal it gets every key, Ctrl-C too. Ctrl-A is the user's: with x it stops the
+	 * guest as SIGINT would, and twice it is one for the guest.
+	 */
+	bool all_keys;
+};
 
 struct sx_console {
-	struct sx_machine *m;
+	struct sx_console_guest guest;
 	struct sx_sidecore *const *sidecore;
 	unsigned sidecores;
 	struct sx_watchdog dog[SX_MACHINE_MAX_SIDECORES];
 	uint64_t watchdog_ns; /* 0: no watchdog */
 	struct sx_terminal terminal;
 	int signal_fd;
-	bool input; /* standard input is still open */
+	bool input;   /* standard input is still open */
+	bool escaped; /* the last key was Ctrl-A */
+	bool quit;    /* the user wants to */
 
 	/* What the guest has said and standard output has not taken yet. */
 	char out[1024];
@@ -31,8 +50,9 @@ struct sx_console {
  */
 int sx_console_block_signals(struct sx_error *err);
 
-int sx_console_open(struct sx_console *c, struct sx_machine *m, struct sx_sidecore *const *sidecore,
-		    unsigned sidecores, uint64_t watchdog_ns, struct sx_error *err);
+int sx_console_open(struct sx_console *c, const struct sx_console_guest *guest,
+		    struct sx_sidecore *const *sidecore, unsigned sidecores, uint64_t watchdog_ns,
+		    struct sx_error *err);
 
 /* Until @done_fd is readable (returns 0) or a signal asks to stop (returns its number). */
 int sx_console_serve(struct sx_console *c, int done_fd);

@@ -12,6 +12,9 @@
 /* A guest's code beyond this is reported as this. */
 #define SX_STATUS_GUEST_MAX 63
 
+/* A guest with a kernel of its own reset itself, or panicked, and is not to be started again. */
+#define SX_STATUS_GUEST_RESET 80
+
 /* 128 + the signal, as a shell says it. */
 #define SX_STATUS_SIGNAL(SIG) (128 + (SIG))
 

@@ -3,7 +3,7 @@
 
 #include <unistd.h>
 
-void sx_terminal_enter(struct sx_terminal *t)
+void sx_terminal_enter(struct sx_terminal *t, bool all_keys)
 {
 	struct termios raw;
 
@@ -13,6 +13,10 @@ void sx_terminal_enter(struct sx_terminal *t)
 		return;
 	raw = t->before;
 	raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
+	if (all_keys) {
+		raw.c_lflag &= ~(tcflag_t)(ISIG | IEXTEN);
+		raw.c_iflag &= ~(tcflag_t)(IXON | ICRNL | INLCR | IGNCR | ISTRIP | BRKINT);
+	}
 	t->changed = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
 }
 

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * A PC: the machine that runs kernels nobody changed. Memory, vCPUs, a serial port, ACPI's power
+ * registers and tables, wired together for either mode; addresses are those of
+ * guestcore/pc_map.h.
+ */
+#ifndef SX_CLI_PC_H
+#define SX_CLI_PC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cli/machine.h"
+#include "guestcore/boot.h"
+#include "guestcore/placement.h"
+#include "ipc/byte_queue.h"
+#include "ipc/region.h"
+#include "sidecore/exit_sink.h"
+#include "sidecore/power.h"
+#include "sidecore/sidecore.h"
+#include "sidecore/uart16550.h"
+
+#define SX_PC_MIN_MEMORY (16ull << 20)
+
+struct sx_pc_config {
+	const struct sx_kvm *kvm;
+	const struct sx_placement *place; /* of its vCPUs and memory */
+	const char *kernel;
+	const char *const *initrd;
+	unsigned initrds;
+	const char *cmdline;
+	uint64_t memory; /* bytes */
+	bool hugepages;  /* from the host's reserved ones */
+	bool prefault;   /* take all memory now */
+	bool idle_poll;  /* HLT and PAUSE do not exit; each vCPU has a guest core for itself */
+	bool nested;     /* the guest may be a hypervisor itself */
+	enum sx_mode mode;
+	struct sx_wait_policy wait; /* of the vCPUs' threads in split mode */
+	/* The devices' homes in split mode, dealt out round-robin. Not the machine's. */
+	struct sx_sidecore *const *sidecores;
+	unsigned sidecore_count;
+};
+
+struct sx_pc {
+	struct sx_pc_config config;
+	unsigned vcpus;
+	struct sx_vm vm;
+	struct sx_region ram;
+	uint64_t low_end; /* memory is [0, low_end), and the rest from SX_PC_HIGH on */
+	struct sx_vcpu *vcpu;
+	struct sx_boot_entry entry;
+
+	struct sx_bus bus;
+	struct sx_trap_sink trap;
+	struct sx_split_sink split;
+	struct sx_exit_server *server; /* one for each sidecore; the first is the control thread */
+
+	struct sx_byte_queue console_out, console_in;
+	struct sx_uart uart;
+	struct sx_irq uart_irq;
+	struct sx_power power;
+};
+
+/*
+ * Build the machine and load the kernel, ready to run. On failure nothing is left. Not from an
+ * online RCU reader.
+ */
+int sx_pc_create(struct sx_pc *pc, const struct sx_pc_config *config, struct sx_error *err);
+/* No vCPU runs. Takes the machine's pollers off their sidecores. */
+void sx_pc_destroy(struct sx_pc *pc);
+
+/* Bytes were taken from console_out or put into console_in: the serial port is to look. */
+void sx_pc_console_moved(struct sx_pc *pc);
+
+#endif

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* What the user said to splitx run. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/options.h"
+#include "cli/run.h"
+
+static void usage(FILE *to)
+{
+	fputs("Usage: splitx run [OPTION]... GUEST\n"
+	      "       splitx run [OPTION]... --kernel FILE\n"
+	      "Run GUEST, an ELF64 micro-guest, or a kernel that knows nothing of splitx, on KVM.\n"
+	      "\n"
+	      "      --mode trap|split  who handles exits: the exiting vCPU's own thread, or a\n"
+	      "                         sidecore (default: split)\n"
+	      "      --vcpus N          virtual CPUs (default: one for each guest core named, or "
+	      "1)\n"
+	      "      --guest-cores L    run vCPUs on these CPUs, such as 2-5 or 2,4 (default: "
+	      "chosen)\n"
+	      "      --sidecores L      run device work on these CPUs (default: one, chosen)\n"
+	      "      --smt              allow SMT siblings to be chosen\n"
+	      "      --memory SIZE      guest memory, such as 64M (default: 16M, with a kernel\n"
+	      "                         512M)\n"
+	      "      --wait POLICY      how cores wait: hot, pause or umwait; with :US they sleep\n"
+	      "                         after US idle microseconds (default: hot)\n"
+	      "      --rt               real-time scheduling and locked memory\n"
+	      "      --watchdog MS      name a poller that holds its sidecore longer than this\n"
+	      "                         (default: 500; 0: never)\n"
+	      "      --stats[=json]     at the end print KVM's exit counters and ours, to stderr\n"
+	      "      --verbose          say where the cores are and what spoils the placement\n"
+	      "      --help             show this\n"
+	      "\n"
+	      "For kernels:\n"
+	      "      --kernel FILE      a Linux bzImage, or an ELF kernel with a PVH note or a\n"
+	      "                         Multiboot header\n"
+	      "      --initrd FILE      its initrd, or a module; may be given again\n"
+	      "      --append TEXT      its command line (default: console=ttyS0)\n"
+	      "      --cpu host[,nested]  the processor it sees: the host's; with nested also VMX "
+	      "or SVM\n"
+	      "      --idle poll|halt   an idle vCPU keeps its core in the guest, or gives it "
+	      "back\n"
+	      "                         (default: halt)\n"
+	      "      --hugepages        take its memory from the host's reserved hugepages\n"
+	      "      --prefault         take all its memory at the start\n"
+	      "      --reboot exit|restart  what its reset does (default: exit)\n"
+	      "On a terminal the kernel gets every key; Ctrl-A x stops it, Ctrl-A Ctrl-A is one "
+	      "for it.\n"
+	      "\n"
+	      "Exit status: the guest's own code (0 to 63); 64 usage; 65 GUEST is no such\n"
+	      "program or does not fit; 66 GUEST is missing; 69 the host lacks something; 70 the\n"
+	      "guest crashed; 71 the system failed; 74 standard output could not be written;\n"
+	      "77 no permission; 80 the guest reset and --reboot is exit; 128+N ended by signal "
+	      "N.\n",
+	      to);
+}
+
+enum {
+	OPT_MODE = 256,
+	OPT_VCPUS,
+	OPT_GUEST_CORES,
+	OPT_SIDECORES,
+	OPT_SMT,
+	OPT_MEMORY,
+	OPT_WAIT,
+	OPT_RT,
+	OPT_WATCHDOG,
+	OPT_STATS,
+	OPT_VERBOSE,
+	OPT_HELP,
+	/* From here on for kernels only. */
+	OPT_KERNEL,
+	OPT_INITRD,
+	OPT_APPEND,
+	OPT_CPU,
+	OPT_IDLE,
+	OPT_HUGEPAGES,
+	OPT_PREFAULT,
+	OPT_REBOOT,
+};
+
+static const struct option long_options[] = {
+	{"mode", required_argument, NULL, OPT_MODE},
+	{"vcpus", required_argument, NULL, OPT_VCPUS},
+	{"guest-cores", required_argument, NULL, OPT_GUEST_CORES},
+	{"sidecores", required_argument, NULL, OPT_SIDECORES},
+	{"smt", no_argument, NULL, OPT_SMT},
+	{"memory", required_argument, NULL, OPT_MEMORY},
+	{"wait", required_argument, NULL, OPT_WAIT},
+	{"rt", no_argument, NULL, OPT_RT},
+	{"watchdog", required_argument, NULL, OPT_WATCHDOG},
+	{"stats", optional_argument, NULL, OPT_STATS},
+	{"verbose", no_argument, NULL, OPT_VERBOSE},
+	{"help", no_argument, NULL, OPT_HELP},
+	{"kernel", required_argument, NULL, OPT_KERNEL},
+	{"initrd", required_argument, NULL, OPT_INITRD},
+	{"append", required_argument, NULL, OPT_APPEND},
+	{"cpu", required_argument, NULL, OPT_CPU},
+	{"idle", required_argument, NULL, OPT_IDLE},
+	{"hugepages", no_argument, NULL, OPT_HUGEPAGES},
+	{"prefault", no_argument, NULL, OPT_PREFAULT},
+	{"reboot", required_argument, NULL, OPT_REBOOT},
+	{NULL, 0, NULL, 0},
+};
+
+static int parse_mode(struct sx_run_options *o, const char *text, struct sx_error *err)
+{
+	if (strcmp(text, "trap") == 0)
+		o->mode = SX_TRAP;
+	else if (strcmp(text, "split") == 0)
+		o->mode = SX_SPLIT;
+	else
+		return sx_fail(err, -EINVAL, "--mode is trap or split, not '%s'", text);
+	return 0;
+}
+
+static int parse_stats(struct sx_run_options *o, const char *text, struct sx_error *err)
+{
+	if (text && strcmp(text, "json") != 0)
+		return sx_fail(err, -EINVAL, "--stats takes =json or nothing, not '%s'", text);
+	o->stats = text ? SX_STATS_JSON : SX_STATS_TEXT;
+	return 0;
+}
+
+/* @arg is one of two words; returns whether it is @yes. */
+static int parse_choice(const char *option, const char *arg, const char *no, const char *yes,
+			bool *value, struct sx_error *err)
+{
+	*value = strcmp(arg, yes) == 0;
+	if (!*value && strcmp(arg, no) != 0)
+		return sx_fail(err, -EINVAL, "%s is %s or %s, not '%s'", option, no, yes, arg);
+	return 0;
+}
+
+static int add_initrd(struct sx_run_kernel_options *k, const char *path, struct sx_error *err)
+{
+	if (k->initrds == SX_BOOT_MAX_INITRDS)
+		return sx_fail(err, -EINVAL, "--initrd may be given %d times at most",
+			       SX_BOOT_MAX_INITRDS);
+	k->initrd[k->initrds++] = path;
+	return 0;
+}
+
+static int parse_kernel_option(struct sx_run_kernel_options *k, int opt, const char *arg,
+			       struct sx_error *err)
+{
+	if (!k->first)
+		for (const struct option *l = long_options; l->name; l++)
+			if (l->val == opt)
+				k->first = l->name;
+	switch (opt) {
+	case OPT_KERNEL:
+		k->path = arg;
+		return 0;
+	case OPT_INITRD:
+		return add_initrd(k, arg, err);
+	case OPT_APPEND:
+		k->cmdline = arg;
+		return 0;
+	case OPT_CPU:
+		return parse_choice("--cpu", arg, "host", "host,nested", &k->nested, err);
+	case OPT_IDLE:
+		return parse_choice("--idle", arg, "halt", "poll", &k->idle_poll, err);
+	case OPT_HUGEPAGES:
+		k->hugepages = true;
+		return 0;
+	case OPT_PREFAULT:
+		k->prefault = true;
+		return 0;
+	case OPT_REBOOT:
+		return parse_choice("--reboot", arg, "exit", "restart", &k->restart, err);
+	default:
+		return sx_fail(err, -EINVAL, "see splitx run --help");
+	}
+}
+
+static int parse_option(struct sx_run_options *o, int opt, const char *arg, struct sx_error *err)
+{
+	switch (opt) {
+	case OPT_MODE:
+		return parse_mode(o, arg, err);
+	case OPT_VCPUS:
+		return sx_parse_number("--vcpus", arg, 1, SX_MACHINE_MAX_VCPUS, &o->vcpus, err);
+	case OPT_GUEST_CORES:
+		o->place.guest_cores = arg;
+		return 0;
+	case OPT_SIDECORES:
+		o->place.sidecores = arg;
+		return 0;
+	case OPT_SMT:
+		o->place.allow_smt = true;
+		return 0;
+	case OPT_MEMORY:
+		return sx_parse_size("--memory", arg, &o->memory, err);
+	case OPT_WAIT:
+		return sx_wait_policy_parse(&o->wait, arg, err);
+	case OPT_RT:
+		o->rt = true;
+		return 0;
+	case OPT_WATCHDOG:
+		return sx_parse_number("--watchdog", arg, 0, 3600000, &o->watchdog_ms, err);
+	case OPT_VERBOSE:
+		o->verbose = true;
+		return 0;
+	case OPT_STATS:
+		return parse_stats(o, arg, err);
+	default:
+		return parse_kernel_option(&o->kernel, opt, arg, err);
+	}
+}
+
+/* One guest, of one kind. */
+static int parse_guest(struct sx_run_options *o, char **words, int count, struct sx_error *err)
+{
+	if (o->kernel.path && count)
+		return sx_fail(err, -EINVAL, "give --kernel or a micro-guest, not both");
+	if (o->kernel.path)
+		return 0;
+	if (o->kernel.first)
+		return sx_fail(err, -EINVAL, "--%s is for kernels; give one by --kernel",
+			       o->kernel.first);
+	if (count != 1)
+		return sx_fail(err, -EINVAL,
+			       count ? "give one guest only (splitx run --help)"
+				     : "which guest? give an ELF64 program, or --kernel (splitx "
+				       "run --help)");
+	o->guest = words[0];
+	return 0;
+}
+
+int sx_run_parse(struct sx_run_options *o, int argc, char **argv, struct sx_error *err)
+{
+	int opt, rc;
+
+	*o = (struct sx_run_options){.mode = SX_SPLIT, .watchdog_ms = 500, .wait = SX_WAIT_POLL};
+	optind = 1;
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, "+:h", long_options, NULL)) != -1) {
+		if (opt == OPT_HELP || opt == 'h') {
+			usage(stdout);
+			return 1;
+		}
+		rc = opt == ':' || opt == '?' ? sx_refuse_option("run", opt, argv, err)
+					      : parse_option(o, opt, optarg, err);
+		if (rc < 0)
+			return rc;
+	}
+	return parse_guest(o, argv + optind, argc - optind, err);
+}

@@ -129,6 +129,44 @@ static void attend(struct sx_virtio_group *g)
 		sx_store_relaxed(&g->attention, 1u); /* our own note: no pair */
 }
 
+static void find_faults(struct sx_virtio_group *g)
+{
+	for (unsigned i = 0; i < g->running; i++)
+		if (g->queue[i]->broken)
+			fault(g->dev, g->queue[i]);
+}
+
+static void flush(struct sx_virtio_group *g)
+{
+	/* What one queue's work pushed may lie in another. */
+	for (unsigned i = 0; i < g->running; i++)
+		sx_virtqueue_flush(g->queue[i]);
+}
+
+/*
+ * Trap mode: run the queue until it is empty, or the back end takes no more; then the model's
+ * poll() says when it goes on. A driver that feeds it for ever from other vCPUs keeps this one,
+ * and nobody else.
+ */
+static unsigned drain(struct sx_virtio_group *g, struct sx_virtqueue *vq)
+{
+	unsigned work = 0;
+	bool emptied;
+
+	do {
+		unsigned done = 1;
+
+		sx_virtqueue_disable_notify(vq);
+		while (done && sx_virtqueue_ready(vq)) {
+			done = g->dev->ops->process(g->dev, vq);
+			work += done;
+			flush(g);
+		}
+		emptied = done;
+	} while (sx_virtqueue_enable_notify(vq) && emptied);
+	return work;
+}
+
 unsigned sx_virtio_group_turn(void *group)
 {
 	struct sx_virtio_group *g = group;
@@ -144,49 +182,17 @@ unsigned sx_virtio_group_turn(void *group)
 		struct sx_virtqueue *vq = g->queue[i];
 
 		if (sx_virtqueue_ready(vq))
-			work += dev->ops->process(dev, vq);
+			work += dev->env.polled ? dev->ops->process(dev, vq) : drain(g, vq);
 		broken |= vq->broken;
 	}
-	/* What one queue's work pushed may lie in another. */
-	for (unsigned i = 0; work && i < g->running; i++)
-		sx_virtqueue_flush(g->queue[i]);
-	for (unsigned i = 0; broken && i < g->running; i++)
-		if (g->queue[i]->broken)
-			fault(dev, g->queue[i]);
+	if (work)
+		flush(g);
+	if (__builtin_expect(broken, 0))
+		find_faults(g);
 	return work;
 }
 
 /* ---- notifications ---- */
-
-/* Run @vq until it is empty; false: the back end takes no more now. */
-static bool run(struct sx_virtio_group *g, struct sx_virtqueue *vq)
-{
-	unsigned done = 1;
-
-	while (done && sx_virtqueue_ready(vq)) {
-		done = g->dev->ops->process(g->dev, vq);
-		for (unsigned i = 0; i < g->running; i++)
-			sx_virtqueue_flush(g->queue[i]);
-	}
-	return done;
-}
-
-/*
- * Trap mode: run the queue until it is empty, or the back end takes no more; then the model's
- * poll() goes on with it (sx_virtio_device_poll()). A driver that feeds it for ever from other
- * vCPUs keeps this one, and nobody else.
- */
-static void drain(struct sx_virtio_group *g, struct sx_virtqueue *vq)
-{
-	bool emptied;
-
-	do {
-		sx_virtqueue_disable_notify(vq);
-		emptied = run(g, vq);
-	} while (sx_virtqueue_enable_notify(vq) && emptied);
-	if (vq->broken)
-		fault(g->dev, vq);
-}
 
 void sx_virtio_notify(struct sx_virtio_device *dev, unsigned queue)
 {
@@ -200,10 +206,12 @@ void sx_virtio_notify(struct sx_virtio_device *dev, unsigned queue)
 	vq = &dev->queue[queue];
 	g = &dev->group[vq->group];
 	sx_store_relaxed(&vq->stats.kicks, vq->stats.kicks + 1);
-	if (dev->env.polled)
+	if (dev->env.polled) {
 		sx_poller_kick(&g->poller);
-	else if (is_served(dev, vq))
+	} else if (is_served(dev, vq)) {
 		drain(g, vq);
+		find_faults(g);
+	}
 }
 
 unsigned sx_virtio_group_sleep(void *group)

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# Makes the initramfs that every run of an emulated host begins with: the init, busybox and KVM.
+# Makes the initramfs that every run of an emulated host begins with: the init, busybox, KVM and
+# a program that checks it.
 #
-#   lab/base.sh amd|intel KERNEL-VERSION INIT OUT
+#   lab/base.sh amd|intel KERNEL-VERSION INIT KVMCHECK OUT
 #
 # writes OUT.cpio, and OUT.modules: the paths of KVM's modules in the host, in loading order.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-host=$1 version=$2 init=$3 out=$4
+host=$1 version=$2 init=$3 kvmcheck=$4 out=$5
 root=$(mktemp -d "$out.XXXXXX")
 trap 'rm -rf "$root"' EXIT
 
@@ -22,6 +23,7 @@ cp "$busybox" "$root/bin/busybox"
 "$busybox" --list | while read -r applet; do
 	[ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"
 done
+cp "$kvmcheck" "$root/bin/kvmcheck"
 cp "$init" "$root/init"
 echo 'root:x:0:0:root:/lab:/bin/sh' >"$root/etc/passwd"
 echo 'root:x:0:' >"$root/etc/group"

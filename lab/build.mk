@@ -33,7 +33,7 @@ LAB_DEP     := $(LAB_KERNEL_ROOT)/lib/modules/$(LAB_KERNEL)/modules.dep
 .PHONY: lab-parts lab-parts-amd lab-parts-intel
 lab-parts: lab-parts-amd lab-parts-intel
 lab-parts-amd lab-parts-intel: lab-parts-%: $(LAB_K)/vmlinux $(LAB_K)/base-%.cpio \
-		$(LAB_BUILD)/labrun $(LAB_BUILD)/mkboot $(LAB_BUILD)/loader.bin $(LAB_BUILD)/kvmcheck
+		$(LAB_BUILD)/labrun $(LAB_BUILD)/mkboot $(LAB_BUILD)/loader.bin
 	@ln -sfn $(LAB_KERNEL) $(LAB_BUILD)/kernel
 
 $(LAB_BUILD) $(LAB_K):
@@ -58,5 +58,6 @@ $(LAB_BUILD)/loader.bin: lab/boot/start.S lab/boot/load.c lab/boot/load.ld $(LAB
 
 $(LAB_K)/vmlinux: $(LAB_VMLINUZ) lab/kernel.sh | $(LAB_K)
 	lab/kernel.sh vmlinux $(LAB_KERNEL) $@
-$(LAB_K)/base-%.cpio: $(LAB_BUILD)/init $(LAB_DEP) lab/base.sh lab/kernel.sh | $(LAB_K)
-	lab/base.sh $* $(LAB_KERNEL) $< $(@:.cpio=)
+$(LAB_K)/base-%.cpio: $(LAB_BUILD)/init $(LAB_BUILD)/kvmcheck $(LAB_DEP) lab/base.sh lab/kernel.sh \
+		| $(LAB_K)
+	lab/base.sh $* $(LAB_KERNEL) $(LAB_BUILD)/init $(LAB_BUILD)/kvmcheck $(@:.cpio=)

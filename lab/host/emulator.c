@@ -96,10 +96,11 @@ static void die_with_parent(pid_t parent)
 		_exit(127);
 }
 
+/* What is open when this fails stays so: the program ends then. */
 int sx_emulator_start(struct sx_emulator *emulator, char *const *argv, const char *log,
 		      bool terminal)
 {
-	struct ends console, channel, quiet;
+	struct ends console = {-1, -1}, channel = {-1, -1}, quiet = {-1, -1};
 	pid_t self = getpid();
 	int ret, log_fd;
 

@@ -22,7 +22,7 @@
 
 #include "lab/boot/table.h"
 
-#define CYLINDER         (16 * 63 * SX_BOOT_SECTOR)
+#define CYLINDER         ((off_t)16 * 63 * SX_BOOT_SECTOR)
 #define ZERO_RUN         0x10000        /* shorter runs of zeroes are read from the disk */
 #define LOWEST           0x100000       /* the loader itself lives below */
 #define INITRD_LOWEST    (128ULL << 20) /* leaves the kernel room to grow behind its end */

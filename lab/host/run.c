@@ -72,6 +72,7 @@ struct run {
 	struct termios terminal; /* to be given back; only with @raw */
 	bool raw;
 	int verdict; /* -1 while the host runs */
+	bool host_failed;
 };
 
 static long long now_ms(void)
@@ -84,6 +85,13 @@ static long long now_ms(void)
 
 /* --- the end ---------------------------------------------------------------------------------- */
 
+static void give_terminal_back(struct run *run)
+{
+	if (run->raw)
+		tcsetattr(STDIN_FILENO, TCSADRAIN, &run->terminal);
+	run->raw = false;
+}
+
 /* Say in one sentence what went wrong with the host, not with the command in it. */
 __attribute__((format(printf, 3, 4))) static void give_up(struct run *run, int status,
 							  const char *fmt, ...)
@@ -93,18 +101,14 @@ __attribute__((format(printf, 3, 4))) static void give_up(struct run *run, int s
 
 	if (run->verdict >= 0)
 		return;
+	give_terminal_back(run);
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
 	fprintf(stderr, "lab: %s; its console is in %s, the emulator's own words in %s\n", text,
 		run->options->log, run->emulator_log);
 	run->verdict = status;
-}
-
-static bool is_own_failure(const struct run *run)
-{
-	return run->verdict >= STATUS_TIMEOUT && run->verdict <= STATUS_PANIC &&
-	       !run->frames.ended && !run->console.ended;
+	run->host_failed = true;
 }
 
 static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
@@ -118,9 +122,8 @@ static int remove_entry(const char *path, const struct stat *status, int type, s
 
 static void clean_up(struct run *run)
 {
-	if (run->raw)
-		tcsetattr(STDIN_FILENO, TCSADRAIN, &run->terminal);
-	if (!run->options->keep_log && !is_own_failure(run) && !run->frames.failed) {
+	give_terminal_back(run);
+	if (!run->options->keep_log && !run->host_failed) {
 		unlink(run->options->log);
 		unlink(run->emulator_log);
 	}
@@ -155,12 +158,27 @@ static bool read_console(struct run *run)
 	return ret == 0;
 }
 
+/* From now on keys go to the host, Ctrl-C too. Until it is up, they act here. */
+static void take_terminal(struct run *run)
+{
+	struct termios raw;
+
+	if (tcgetattr(STDIN_FILENO, &run->terminal) < 0)
+		return;
+	raw = run->terminal;
+	cfmakeraw(&raw);
+	run->raw = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
+}
+
 static void check_frames(struct run *run, bool was_up)
 {
 	const struct sx_frames *frames = &run->frames;
 
-	if (frames->up && !was_up)
+	if (frames->up && !was_up) {
 		run->deadline = now_ms() + run->options->timeout * 1000;
+		if (run->options->shell)
+			take_terminal(run);
+	}
 	if (!frames->ended)
 		return;
 	if (frames->failed)
@@ -197,7 +215,8 @@ static void read_terminal(struct run *run)
 	if (length <= 0) {
 		run->input_ended = true;
 	} else if (run->raw && memchr(buffer, SHELL_QUIT, (size_t)length)) {
-		fprintf(stderr, "\r\nlab: left by Ctrl-]\r\n");
+		give_terminal_back(run);
+		fprintf(stderr, "\nlab: left by Ctrl-]\n");
 		run->verdict = 0;
 	} else {
 		sx_write_all(run->emulator.console, buffer, (size_t)length);
@@ -245,6 +264,11 @@ static void time_is_up(struct run *run)
 			run->options->boot_timeout);
 }
 
+static bool wants_input(const struct run *run)
+{
+	return run->options->shell && run->frames.up && !run->input_ended;
+}
+
 static void attend(struct run *run)
 {
 	struct pollfd fds[] = {
@@ -252,14 +276,13 @@ static void attend(struct run *run)
 		{.fd = run->emulator.channel, .events = POLLIN},
 		{.fd = run->signals, .events = POLLIN},
 		{.fd = run->emulator.exited, .events = POLLIN},
-		{.fd = run->options->shell ? STDIN_FILENO : -1, .events = POLLIN},
+		{.events = POLLIN},
 	};
 
 	while (run->verdict < 0) {
 		long long left = run->deadline - now_ms();
 
-		if (run->input_ended)
-			fds[4].fd = -1;
+		fds[4].fd = wants_input(run) ? STDIN_FILENO : -1;
 		if (left <= 0)
 			time_is_up(run);
 		else if (poll(fds, 5, left > 60000 ? 60000 : (int)left) < 0)
@@ -375,17 +398,6 @@ static int catch_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static void take_terminal(struct run *run)
-{
-	struct termios raw;
-
-	if (!run->options->shell || tcgetattr(STDIN_FILENO, &run->terminal) < 0)
-		return;
-	raw = run->terminal;
-	cfmakeraw(&raw);
-	run->raw = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
-}
-
 static int start(struct run *run)
 {
 	const struct options *options = run->options;
@@ -418,7 +430,6 @@ int main(int argc, char **argv)
 	if (ret < 0) {
 		give_up(&run, STATUS_NO_HOST, "the emulator cannot be started: %s", strerror(-ret));
 	} else {
-		take_terminal(&run);
 		attend(&run);
 		sx_emulator_stop(&run.emulator);
 	}

@@ -161,12 +161,20 @@ test_side_by_side() {
 	fi
 }
 
+# The emulator that the process PID, once it is the supervisor, has started.
+emulator_of() { # PID
+	local child
+	for child in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do
+		case $(cat "/proc/$child/comm" 2>/dev/null) in qemu*) echo "$child" ;; esac
+	done
+}
+
 test_killed() {
 	local pid child
 	lab/lab amd -- sleep 1000 >"$tmp/out" 2>"$tmp/err" &
 	pid=$!
 	for _ in {1..300}; do
-		child=$(pgrep -P "$pid" -f '^qemu-system' || true)
+		child=$(emulator_of "$pid")
 		[ -z "$child" ] || break
 		sleep 0.1
 	done
@@ -200,7 +208,7 @@ for host in amd intel; do
 	amd) cheap=() size=1048576 ;;
 	intel) cheap=(--smp 1 --memory 512) size=16384 ;;
 	esac
-	lab "$host" --self-check
+	lab "$host" -- kvmcheck
 	check "$host: four cores, and a guest runs" 0 $'kvm: api 12\ncores: 4\n*guest: runs'
 	test_success "$host" "$size"
 	test_failures "$host"

@@ -286,9 +286,10 @@ static double exits(const struct suite *s, const char *op, const char *mode)
 	return row ? row->exits_per_op : SX_NOT_MEASURED;
 }
 
+/* A figure that is not there, or 0 after the clock was taken off, gives no ratio. */
 static double ratio(double a, double b)
 {
-	return b > 0 ? a / b : SX_NOT_MEASURED;
+	return a > 0 && b > 0 ? a / b : SX_NOT_MEASURED;
 }
 
 static double figure(const struct sx_report_figure *list, size_t count, const char *name)

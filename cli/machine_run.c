@@ -74,8 +74,11 @@ int sx_machine_run_join(struct sx_machine_run *run, struct sx_error *err)
 
 	for (unsigned i = 0; i < run->started; i++)
 		sx_vcpu_stop(run->thread[i].vcpu, run->thread[i].id);
-	for (unsigned i = 0; i < run->started; i++)
+	for (unsigned i = 0; i < run->started; i++) {
 		pthread_join(run->thread[i].id, NULL);
+		/* Had it ended by itself, the stop would end its next run. */
+		sx_vcpu_forget_stop(run->thread[i].vcpu);
+	}
 	for (unsigned i = 0; i < run->started; i++) {
 		const struct sx_machine_thread *t = &run->thread[i];
 

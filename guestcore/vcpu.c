@@ -83,11 +83,20 @@ int sx_vcpu_set_up_signal(struct sx_error *err)
 
 void sx_vcpu_stop(struct sx_vcpu *v, pthread_t thread)
 {
-	/* Pairs with the acquire in sx_vcpu_run(). */
-	sx_store_release(&v->stop, 1u);
-	/* A signal that comes before KVM_RUN would be lost; KVM looks at this after entering. */
+	/*
+	 * A signal that comes before KVM_RUN would be lost; KVM looks at this after entering.
+	 * First, so that it cannot come after the run loop, having seen `stop`, has forgotten both.
+	 */
 	sx_store_relaxed(&v->run->immediate_exit, (uint8_t)1);
+	/* Pairs with the acquire in run_loop(). */
+	sx_store_release(&v->stop, 1u);
 	pthread_kill(thread, KICK_SIGNAL);
+}
+
+void sx_vcpu_forget_stop(struct sx_vcpu *v)
+{
+	sx_store_relaxed(&v->run->immediate_exit, (uint8_t)0);
+	sx_store_relaxed(&v->stop, 0u);
 }
 
 static uint64_t load_bytes(const uint8_t *p, unsigned size)
@@ -244,9 +253,7 @@ int sx_vcpu_run(struct sx_vcpu *v, struct sx_error *err)
 	sx_rcu_register();
 	rc = run_loop(v, err);
 	sx_rcu_unregister();
-	if (rc == SX_VCPU_STOPPED) {
-		sx_store_relaxed(&v->run->immediate_exit, (uint8_t)0);
-		sx_store_relaxed(&v->stop, 0u);
-	}
+	if (rc == SX_VCPU_STOPPED)
+		sx_vcpu_forget_stop(v);
 	return rc;
 }

@@ -51,6 +51,9 @@ int sx_vcpu_run(struct sx_vcpu *v, struct sx_error *err);
  */
 void sx_vcpu_stop(struct sx_vcpu *v, pthread_t thread);
 
+/* Take back a stop that came too late to be seen. The vCPU is not in sx_vcpu_run(). */
+void sx_vcpu_forget_stop(struct sx_vcpu *v);
+
 /* The guest's TSC frequency in kHz, or 0 when this KVM does not tell. */
 uint32_t sx_vcpu_tsc_khz(const struct sx_vcpu *v);
 

@@ -57,6 +57,18 @@ static void ends_with_any_code(void **state)
 		end_with(w, codes[i]);
 }
 
+/* It goes on behind the exit by which it ended, which is one more of the same. */
+static void ends_again_when_run_again(void **state)
+{
+	struct world *w = world_of(state);
+	struct guest *g = guest_build(w, "first");
+
+	for (unsigned i = 1; i <= 3; i++) {
+		assert_int_equal(guest_run(g), 0);
+		assert_int_equal(g->m.debug_exit.range.writes, i);
+	}
+}
+
 #define EVERY_WAY(FUNCTION)                                                           \
 	SX_CASE(FUNCTION, trap), SX_CASE(FUNCTION, split), SX_CASE(FUNCTION, split2), \
 		SX_CASE(FUNCTION, sleep), SX_CASE(FUNCTION, sleep2)
@@ -67,6 +79,7 @@ int main(void)
 		EVERY_WAY(finds_what_it_is_promised),
 		EVERY_WAY(says_hello),
 		EVERY_WAY(ends_with_any_code),
+		EVERY_WAY(ends_again_when_run_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

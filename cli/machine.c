@@ -311,16 +311,21 @@ int sx_machine_create(struct sx_machine *m, const struct sx_machine_config *conf
 	return 0;
 }
 
-/* Every part knows whether it was made: destroy runs after a partial create too. */
-void sx_machine_destroy(struct sx_machine *m)
+static void leave_sidecores(struct sx_machine *m)
 {
 	for (unsigned i = 0; i < m->ring_count; i++)
 		sx_sidecore_remove(&m->ring[i].server.poller);
 	sx_sidecore_remove(&m->twin.poller);
-	for (unsigned i = 0; m->server && i < m->config.sidecore_count; i++) {
+	for (unsigned i = 0; m->server && i < m->config.sidecore_count; i++)
 		sx_sidecore_remove(&m->server[i].poller);
+}
+
+/* Every part knows whether it was made: destroy runs after a partial create too. */
+void sx_machine_destroy(struct sx_machine *m)
+{
+	leave_sidecores(m);
+	for (unsigned i = 0; m->server && i < m->config.sidecore_count; i++)
 		sx_exit_server_destroy(&m->server[i]);
-	}
 	free(m->server);
 	free(m->ring);
 	if (m->gsi >= 0)
@@ -361,13 +366,15 @@ static int join_sidecores(struct sx_machine *m)
 	return rc;
 }
 
-static void leave_sidecores(struct sx_machine *m)
+/*
+ * What the guest said to its sidecores, and they had not heard yet. It has no reason to kick for it
+ * again, so in trap mode it would wait for ever. No vCPU runs: it ends.
+ */
+static void catch_up(struct sx_machine *m)
 {
+	m->twin.poller.poll(m->twin.poller.ctx);
 	for (unsigned i = 0; i < m->ring_count; i++)
-		sx_sidecore_remove(&m->ring[i].server.poller);
-	sx_sidecore_remove(&m->twin.poller);
-	for (unsigned i = 0; i < m->config.sidecore_count; i++)
-		sx_sidecore_remove(&m->server[i].poller);
+		serve_lap(&m->ring[i].server);
 }
 
 static void set_sinks(struct sx_machine *m, struct sx_exit_sink sink)
@@ -381,6 +388,7 @@ static int enter_split(struct sx_machine *m, struct sx_error *err)
 	int rc;
 
 	sx_bus_remove(&m->bus, &m->twin_range);
+	sx_testdev_page_resume(&m->twin);
 	rc = sx_vm_add_memory(&m->vm, SX_MACHINE_TWIN_GPA, SX_TESTDEV_SIZE, m->twin_page.base, 0,
 			      err);
 	if (rc < 0)
@@ -397,6 +405,7 @@ static int enter_trap(struct sx_machine *m, struct sx_error *err)
 	int rc;
 
 	leave_sidecores(m);
+	catch_up(m);
 	set_sinks(m, sx_trap_sink(&m->trap));
 	rc = sx_vm_remove_memory(&m->vm, SX_MACHINE_TWIN_GPA);
 	if (rc < 0)

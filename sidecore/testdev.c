@@ -226,3 +226,13 @@ void sx_testdev_page_init(struct sx_testdev_page *t, struct sx_testdev_regs *reg
 	regs->id = SX_TESTDEV_ID_VALUE;
 	t->poller = (struct sx_poller){.name = "testdev-page", .poll = poll_page, .ctx = t};
 }
+
+void sx_testdev_page_resume(struct sx_testdev_page *t)
+{
+	struct sx_testdev_regs *regs = t->regs;
+
+	regs->scratch = regs->mirror = t->dev.scratch;
+	regs->ack = regs->acked = t->dev.acked;
+	regs->rings = t->dev.rings;
+	regs->raised = t->dev.raised;
+}

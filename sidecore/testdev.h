@@ -53,4 +53,10 @@ struct sx_testdev_page {
 void sx_testdev_page_init(struct sx_testdev_page *t, struct sx_testdev_regs *regs,
 			  struct sx_irq *irq);
 
+/*
+ * The registers have been used by exits meanwhile (sx_testdev_bus_ops on @t->dev): have the page
+ * say what they are now. Neither the guest nor a sidecore uses it.
+ */
+void sx_testdev_page_resume(struct sx_testdev_page *t);
+
 #endif

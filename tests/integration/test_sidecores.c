@@ -5,6 +5,8 @@
  */
 #include "tests/support/world.h"
 
+#include <time.h>
+
 #include "ipc/wire/types.h"
 
 static struct guest *build(struct world *w, unsigned vcpus)
@@ -194,6 +196,58 @@ static void interrupts_while_moving(void **state)
 	assert_int_equal(g->m.twin_irq.raised, g->page->vcpu[0].done);
 }
 
+/* ---- devices that are taken back by the vCPUs' threads ---- */
+
+struct hold {
+	struct sx_mail mail;
+	uint32_t held;
+};
+
+/* Keep a sidecore from its pollers for a while. */
+static void hold(void *ctx)
+{
+	const struct timespec while_ = {.tv_nsec = 100000000};
+	struct hold *h = ctx;
+
+	sx_store_release(&h->held, 1u);
+	nanosleep(&while_, NULL);
+}
+
+/* With the sidecore held, its next mail finds what it has not heard still there. */
+static void a_change_of_mode_loses_nothing(void **state)
+{
+	struct world *w = world_of(state);
+	struct guest *g = build(w, 1);
+	struct sx_machine_ring *ring = &g->m.ring[SX_REQUEST_RING];
+	struct hold h = {0};
+	struct sx_error err = {0};
+	struct sx_producer p;
+	uint32_t n;
+
+	sx_sidecore_send(w->sidecore[0], &h.mail, hold, &h);
+	while (!sx_load_acquire(&h.held))
+		;
+	sx_producer_init(&p, ring->server.consumer.ring, g->m.boot.requests.order);
+	sx_producer_cell(&p, 0)->op = SX_TESTDEV_ECHO;
+	n = sx_producer_publish(&p);
+	sx_store_release(&g->m.twin.regs->scratch, 5ull);
+	if (sx_machine_set_mode(&g->m, SX_TRAP, &err) < 0)
+		fail_msg("%s", err.text);
+	sx_mail_wait(&h.mail);
+	assert_true(sx_producer_replied(&p, n));
+	assert_int_equal(ring->server.messages, 1);
+	assert_int_equal(g->m.twin.dev.scratch, 5);
+	/* And back again, with what was written meanwhile. */
+	sx_testdev_bus_ops.write(&g->m.twin.dev, offsetof(struct sx_testdev_regs, scratch), 8, 6);
+	if (sx_machine_set_mode(&g->m, SX_SPLIT, &err) < 0)
+		fail_msg("%s", err.text);
+	world_settle(w);
+	assert_int_equal(g->m.twin.dev.scratch, 6);
+	assert_int_equal(g->m.twin.regs->scratch, 6);
+	assert_int_equal(g->m.twin.regs->mirror, 6);
+	assert_int_equal(g->m.twin.restored, 0);
+}
+
 #define ON_TWO(FUNCTION) SX_CASE(FUNCTION, split2), SX_CASE(FUNCTION, sleep2)
 #define EVERY_WAY(FUNCTION)                                                          \
 	SX_CASE(FUNCTION, trap), SX_CASE(FUNCTION, split), SX_CASE(FUNCTION, sleep), \
@@ -202,11 +256,18 @@ static void interrupts_while_moving(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		EVERY_WAY(two_vcpus_exit),      EVERY_WAY(four_vcpus_exit),
-		EVERY_WAY(two_vcpus_send),      EVERY_WAY(three_vcpus_send),
-		EVERY_WAY(four_vcpus_send),     ON_TWO(exits_while_moving),
-		ON_TWO(requests_while_moving),  ON_TWO(stream_while_moving),
-		ON_TWO(doorbells_while_moving), ON_TWO(interrupts_while_moving),
+		EVERY_WAY(two_vcpus_exit),
+		EVERY_WAY(four_vcpus_exit),
+		EVERY_WAY(two_vcpus_send),
+		EVERY_WAY(three_vcpus_send),
+		EVERY_WAY(four_vcpus_send),
+		ON_TWO(exits_while_moving),
+		ON_TWO(requests_while_moving),
+		ON_TWO(stream_while_moving),
+		ON_TWO(doorbells_while_moving),
+		ON_TWO(interrupts_while_moving),
+		SX_CASE(a_change_of_mode_loses_nothing, split),
+		SX_CASE(a_change_of_mode_loses_nothing, sleep),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

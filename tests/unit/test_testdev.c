@@ -261,6 +261,34 @@ static void the_rest_of_the_page_is_the_guests(void **state)
 	assert_int_equal(page.bytes[SX_TESTDEV_SIZE - 1], 0xaa);
 }
 
+/* The twin of a VM that went to trap mode and comes back. */
+static void a_page_resumes_where_the_exits_left_off(void **state)
+{
+	struct forms *f = *state;
+	struct sx_testdev *dev = &f->twin.dev;
+
+	page.regs.scratch = 1;
+	page.regs.doorbell = 2;
+	page.regs.raise = 3;
+	page.regs.ack = 4;
+	poll_twin(f);
+	sx_testdev_bus_ops.write(dev, REG(scratch), 8, 10);
+	sx_testdev_bus_ops.write(dev, REG(doorbell), 8, 11);
+	sx_testdev_bus_ops.write(dev, REG(raise), 8, 12);
+	sx_testdev_bus_ops.write(dev, REG(ack), 8, 13);
+	sx_testdev_page_resume(&f->twin);
+	assert_int_equal(poll_twin(f), 0);
+	assert_int_equal(f->twin.restored, 0);
+	assert_int_equal(page.regs.scratch, 10);
+	assert_int_equal(page.regs.mirror, 10);
+	assert_int_equal(page.regs.rings, 2);
+	assert_int_equal(page.regs.raised, 12);
+	assert_int_equal(page.regs.acked, 13);
+	assert_int_equal(dev->scratch, 10);
+	assert_int_equal(dev->acked, 13);
+	assert_int_equal(f->irq[1].raised, 2);
+}
+
 /* ---- by a ring ---- */
 
 /* Send one message; returns its cell after it was served. */
@@ -476,6 +504,7 @@ int main(void)
 		CASE(what_the_guest_writes_over_the_devices_words_is_put_back),
 		CASE(a_forged_answer_does_not_spoil_the_real_one),
 		CASE(the_rest_of_the_page_is_the_guests),
+		CASE(a_page_resumes_where_the_exits_left_off),
 		CASE(an_echo_comes_back_inverted),
 		CASE(posts_are_counted_and_summed),
 		CASE(posts_out_of_sequence_are_noticed),

@@ -41,10 +41,18 @@ unsigned sx_mailbox_run(struct sx_mailbox *mb)
 	struct cds_wfcq_node *node;
 	unsigned count = 0;
 
-	/* The owner is the only dequeuer, so no lock is needed. */
-	while ((node = __cds_wfcq_dequeue_blocking(cds_wfcq_head_cast(&mb->head), &mb->tail))) {
-		struct sx_mail *m = caa_container_of(node, struct sx_mail, node);
+	for (;;) {
+		struct sx_mail *m;
 
+		/*
+		 * The owner is the only dequeuer, so no lock is needed. It does not wait for a
+		 * sender that was interrupted while enqueueing: that mail, still pending, is there
+		 * next time.
+		 */
+		node = __cds_wfcq_dequeue_nonblocking(cds_wfcq_head_cast(&mb->head), &mb->tail);
+		if (!node || node == CDS_WFCQ_WOULDBLOCK)
+			return count;
+		m = caa_container_of(node, struct sx_mail, node);
 		m->run(m->ctx);
 		/* Both pair with the acquires in sx_mail_wait(). */
 		sx_store_release(&m->done, 1u);
@@ -52,5 +60,4 @@ unsigned sx_mailbox_run(struct sx_mailbox *mb)
 		sx_store_release(&m->released, 1u);
 		count++;
 	}
-	return count;
 }

@@ -44,7 +44,7 @@ static inline bool sx_mailbox_pending(struct sx_mailbox *mb)
 	return !cds_wfcq_empty(cds_wfcq_head_cast(&mb->head), &mb->tail);
 }
 
-/* Owner only: run all that is queued; returns how many. */
+/* Owner only: run all that is queued, without ever waiting for a sender; returns how many. */
 unsigned sx_mailbox_run(struct sx_mailbox *mb);
 
 #endif

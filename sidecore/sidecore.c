@@ -146,9 +146,8 @@ static void idle(struct sx_sidecore *sc)
 
 static void drain(struct sx_sidecore *sc)
 {
-	for (unsigned i = 0; i < DRAIN_TURNS; i++)
-		if (!turn(sc, false))
-			break;
+	for (unsigned i = 0; i < DRAIN_TURNS && turn(sc, false); i++)
+		rcu_quiescent_state();
 }
 
 static void housekeeping(struct sx_sidecore *sc)

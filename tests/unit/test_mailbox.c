@@ -77,6 +77,32 @@ static void letters_are_run_in_order_and_once(void **state)
 	sx_mailbox_destroy(&mb);
 }
 
+/* A sender that loses its core half-way through must not hold the owner up. */
+static void a_letter_half_sent_is_not_waited_for(void **state)
+{
+	struct sx_mailbox mb;
+	struct sx_mail whole, half = {.run = append};
+	struct list list = {.count = 0};
+	struct note note = {&list, 1};
+	struct cds_wfcq_node *before;
+
+	(void)state;
+	sx_mailbox_init(&mb);
+	half.ctx = &note;
+	sx_mailbox_send(&mb, &whole, append, &note);
+	/* The two steps of liburcu's enqueue. */
+	cds_wfcq_node_init(&half.node);
+	before = __atomic_exchange_n(&mb.tail.p, &half.node, __ATOMIC_SEQ_CST);
+	assert_true(sx_mailbox_run(&mb) <= 1);
+	assert_true(sx_mailbox_pending(&mb));
+	assert_int_equal(sx_mailbox_run(&mb), 0);
+	__atomic_store_n(&before->next, &half.node, __ATOMIC_RELEASE);
+	while (list.count < 2)
+		assert_true(sx_mailbox_run(&mb) > 0);
+	assert_false(sx_mailbox_pending(&mb));
+	sx_mailbox_destroy(&mb);
+}
+
 static void a_letter_can_be_sent_again(void **state)
 {
 	struct sx_mailbox mb;
@@ -295,6 +321,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_empty_mailbox_has_nothing_to_run),
 		cmocka_unit_test(letters_are_run_in_order_and_once),
+		cmocka_unit_test(a_letter_half_sent_is_not_waited_for),
 		cmocka_unit_test(a_letter_can_be_sent_again),
 		cmocka_unit_test(mail_sent_by_mail_is_run_too),
 		cmocka_unit_test(many_senders_each_keep_their_order),

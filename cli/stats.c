@@ -52,9 +52,9 @@ static void print_devices(FILE *to, const struct sx_stats_view *v)
 			v->ring[i].server.refused ? ", refused" : "");
 }
 
-static void print_poller(FILE *to, const struct sx_poller *p)
+static void print_poller(FILE *to, const struct sx_sidecore *sc, const struct sx_poller *p)
 {
-	if (p->sidecore)
+	if (p->sidecore == sc)
 		fprintf(to, "    %-20s %12" PRIu64 " polls, %" PRIu64 " hits, %" PRIu64 " items\n",
 			p->name, p->polls, p->hits, p->work);
 }
@@ -62,17 +62,19 @@ static void print_poller(FILE *to, const struct sx_poller *p)
 static void print_sidecores(FILE *to, const struct sx_stats_view *v)
 {
 	for (unsigned i = 0; i < v->sidecore_count; i++) {
+		const struct sx_sidecore *sc = v->sidecores[i];
 		struct sx_sidecore_stats s;
 
-		sx_sidecore_stats(v->sidecores[i], &s);
+		sx_sidecore_stats(sc, &s);
 		fprintf(to,
 			"sidecore %u on CPU %d: %" PRIu64 " turns, %.2f %% busy, %" PRIu64
 			" sleeps, %u pollers\n",
 			i, s.cpu, s.turns, percent(s.busy_tsc, s.total_tsc), s.sleeps, s.pollers);
-		print_poller(to, &v->server[i].poller);
+		for (unsigned k = 0; k < v->sidecore_count; k++)
+			print_poller(to, sc, &v->server[k].poller);
+		for (unsigned k = 0; k < v->pollers; k++)
+			print_poller(to, sc, v->poller[k]);
 	}
-	for (unsigned i = 0; i < v->pollers; i++)
-		print_poller(to, v->poller[i]);
 }
 
 void sx_stats_print(FILE *to, const struct sx_stats_view *v, uint64_t guest_ns)

@@ -14,7 +14,7 @@
 struct sx_stat {
 	char name[48];
 	uint64_t value;
-	uint32_t offset; /* in the statistics file */
+	uint32_t offset; /* in the block of data */
 };
 
 struct sx_stats {

@@ -26,7 +26,7 @@ static inline bool sx_exit_is_read(enum sx_exit_kind kind)
 
 struct sx_exit {
 	enum sx_exit_kind kind;
-	unsigned size;  /* bytes: 1, 2, 4 or 8 */
+	unsigned size;  /* bytes, 1 to 8: KVM splits an access at the end of a page */
 	unsigned vcpu;  /* index of the vCPU that exited */
 	uint64_t addr;  /* port or guest-physical address */
 	uint64_t value; /* written value; for a read the sink stores the result here */

@@ -9,9 +9,8 @@
 #include "ipc/rcu.h"
 
 #define PAGE_MASK 0xfffull
-#define GPA_LIMIT                                                                       \
-	(1ull << 52) /* no processor has more physical address bits (SDM Vol. 3A 4.1.4) \
-		      */
+/* No processor has more than 52 bits of physical address (SDM Vol. 3A 4.1.4). */
+#define GPA_LIMIT (1ull << 52)
 
 struct sx_memmap_table {
 	unsigned count;

@@ -36,8 +36,7 @@ struct sx_exit_server {
 	struct sx_exit_lane *lane;  /* one for each vCPU */
 	struct sx_wait_policy wait; /* how the vCPUs' threads wait */
 	struct sx_poller poller;
-	uint64_t served;  /* written by the sidecore */
-	uint64_t refused; /* cells that made no sense: a bug on the other side, never the guest */
+	uint64_t served; /* written by the sidecore */
 };
 
 int sx_exit_server_init(struct sx_exit_server *s, struct sx_bus *bus, unsigned vcpus,

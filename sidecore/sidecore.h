@@ -83,9 +83,9 @@ struct sx_sidecore_stats {
 void sx_sidecore_stats(const struct sx_sidecore *sc, struct sx_sidecore_stats *stats);
 
 /*
- * The watchdog, called now and then from any one thread: if the loop has been in the same turn
- * for longer than @limit_ns, returns true and, once for each such turn, the name of the poller
- * that holds it and for how long.
+ * The watchdog, called now and then from any one thread. Returns true, once for each turn of the
+ * loop that lasts longer than @limit_ns, with the name of the poller that holds it and for how
+ * long.
  */
 struct sx_watchdog {
 	uint64_t turn;

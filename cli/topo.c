@@ -193,6 +193,14 @@ static struct sx_placement_look look_of_stdout(void)
 	return look;
 }
 
+static int write_usage(void)
+{
+	if (fputs(usage_text, stdout) >= 0 && fflush(stdout) == 0)
+		return EX_OK;
+	complain("standard output cannot be written: %s", strerror(errno));
+	return EX_IOERR;
+}
+
 static int write_text(const struct sx_placement *p)
 {
 	struct sx_placement_look look = look_of_stdout();
@@ -278,7 +286,7 @@ int sx_cmd_topo(int argc, char **argv)
 	if (status)
 		return status;
 	if (o.help)
-		return fputs(usage_text, stdout) < 0 || fflush(stdout) ? EX_IOERR : EX_OK;
+		return write_usage();
 	rc = sx_placement_plan(&o.req, &p, &err);
 	if (rc < 0) {
 		fprintf(stderr, "splitx topo: %s\n", err.text);

@@ -33,7 +33,7 @@ CLANG        ?= clang
 
 # --- flags -------------------------------------------------------------------------------------
 
-PKGS := liburcu-qsbr hwloc jansson
+PKGS := liburcu-qsbr hwloc jansson liburing
 # Asked of pkg-config only when something is compiled, so that help, clean and set-up run bare.
 PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(PKGS) 2>/dev/null))$(PKG_CFLAGS)
 PKG_LIBS   = $(eval PKG_LIBS := $$(shell pkg-config --libs $(PKGS) 2>/dev/null))$(PKG_LIBS)

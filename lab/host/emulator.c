@@ -130,6 +130,7 @@ int sx_emulator_start(struct sx_emulator *emulator, char *const *argv, const cha
 	emulator->console = console.ours;
 	emulator->channel = channel.ours;
 	emulator->quiet = quiet.ours;
+	setpgid(emulator->pid, emulator->pid); /* both sides do: whichever comes first */
 	emulator->exited = (int)syscall(SYS_pidfd_open, emulator->pid, 0);
 	if (emulator->exited < 0) {
 		ret = -errno;
@@ -143,7 +144,7 @@ void sx_emulator_stop(struct sx_emulator *emulator)
 {
 	int status;
 
-	kill(emulator->pid, SIGKILL);
+	kill(-emulator->pid, SIGKILL); /* with what it may have started itself */
 	while (waitpid(emulator->pid, &status, 0) < 0 && errno == EINTR)
 		;
 }

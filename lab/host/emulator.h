@@ -26,7 +26,7 @@ struct sx_emulator {
 int sx_emulator_start(struct sx_emulator *emulator, char *const *argv, const char *log,
 		      bool terminal);
 
-/* End it, if it still runs, and wait until it is gone. */
+/* End it and its own children, if they still run, and wait until it is gone. */
 void sx_emulator_stop(struct sx_emulator *emulator);
 
 #endif

@@ -176,6 +176,7 @@ static void check_frames(struct run *run, bool was_up)
 
 	if (frames->up && !was_up) {
 		run->deadline = now_ms() + run->options->timeout * 1000;
+		check_console(run); /* it may have panicked already */
 		if (run->options->shell)
 			take_terminal(run);
 	}

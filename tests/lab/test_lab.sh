@@ -163,8 +163,9 @@ test_side_by_side() {
 
 # The emulator that the process PID, once it is the supervisor, has started.
 emulator_of() { # PID
-	local child
-	for child in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do
+	local child children=()
+	read -ra children <"/proc/$1/task/$1/children" || true
+	for child in "${children[@]}"; do
 		case $(cat "/proc/$child/comm" 2>/dev/null) in qemu*) echo "$child" ;; esac
 	done
 }
@@ -186,6 +187,12 @@ test_killed() {
 	else
 		ok "a signal ends the host"
 	fi
+}
+
+test_shell() {
+	status=0
+	lab/lab amd --shell >"$tmp/out" 2>"$tmp/err" <<<'test -c /dev/kvm && exit 4' || status=$?
+	check "amd: a shell takes its input and ends with its status" 4 '*# *'
 }
 
 build_bare() {
@@ -218,6 +225,7 @@ for host in amd intel; do
 		test_usage
 		test_side_by_side
 		test_killed
+		test_shell
 	fi
 	nothing_left "$host: no file is left behind"
 done

@@ -2,6 +2,8 @@
 /*
  * What the guest prints comes out as it was printed, and what is typed goes in as it was typed,
  * however slow the other side is.
+ *
+ * test-timeout: 300 (a busy machine)
  */
 #include "tests/support/world.h"
 

@@ -2,6 +2,8 @@
 /*
  * Machines come and go without a trace. Where the host refuses something, at whichever step, one
  * sentence says so, and nothing is left of the machine.
+ *
+ * test-timeout: 300 (a busy machine)
  */
 #include "tests/support/world.h"
 

@@ -2,6 +2,8 @@
 /*
  * Guests that go wrong: each is stopped with one sentence that says what it did, and nothing else
  * of the process is harmed. And guests that are stopped from outside, wherever they are.
+ *
+ * test-timeout: 300 (a busy machine)
  */
 #include "tests/support/world.h"
 

@@ -2,7 +2,9 @@
 /*
  * A guest that writes garbage into everything it shares with the host, beside an honest guest on
  * the same sidecores. The garbage is counted and closes the rings that it was written to; the
- * honest guest loses nothing. test-timeout: 300
+ * honest guest loses nothing.
+ *
+ * test-timeout: 300 (a busy machine)
  */
 #include "tests/support/world.h"
 

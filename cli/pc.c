@@ -140,6 +140,8 @@ static int set_up_guest(struct sx_pc *pc, struct sx_cpuid *cpuid, struct sx_erro
 
 	if (rc == 0)
 		rc = load_kernel(pc, &acpi, err);
+	if (rc == 0 && pc->entry.legacy)
+		rc = sx_vm_add_timer(&pc->vm, err);
 	if (rc == 0)
 		rc = sx_cpuid_set(cpuid, pc->vcpu, pc->vcpus, &cpu, err);
 	return rc < 0 ? rc : sx_boot_start(pc->vcpu, pc->vcpus, &pc->entry, err);

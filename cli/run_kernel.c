@@ -78,7 +78,7 @@ static int create(struct sx_run *r, struct sx_error *err)
 		return rc;
 	r->created = true;
 	show(r);
-	if (!r->starts++ && !has_vmx_or_svm())
+	if (!r->starts++ && !r->pc.entry.legacy && !has_vmx_or_svm())
 		sx_run_warn("this host's KVM runs without VMX or SVM and emulates every "
 			    "instruction of a kernel, which takes minutes to boot or never does; "
 			    "lab/lab amd runs splitx on an emulated host that does not");

@@ -43,7 +43,7 @@ bool sx_boot_fits(const struct sx_boot *b, sx_gpa base, uint64_t size)
 
 static int no_room(const struct sx_boot *b, const struct sx_boot_file *f, uint64_t wanted)
 {
-	return sx_fail(b->err, -EINVAL,
+	return sx_fail(b->err, -EFBIG,
 		       "%s '%s' needs %" PRIu64 " MiB of memory, and the guest has %" PRIu64
 		       " MiB below 4 GiB; give more by --memory",
 		       f->what, f->path, round_up(wanted, 1 << MIB) >> MIB, b->req->low_end >> MIB);
@@ -58,7 +58,7 @@ static int copy(const struct sx_boot *b, const struct sx_boot_file *f, sx_gpa gp
 		return 0;
 	to = sx_boot_fits(b, gpa, len) ? sx_memmap_at(b->memory, gpa, len, SX_WRITE) : NULL;
 	if (!to)
-		return sx_fail(b->err, -EINVAL,
+		return sx_fail(b->err, -EFBIG,
 			       "%s '%s' wants memory at 0x%" PRIx64 "+0x%" PRIx64
 			       " that the guest does not have; give more by --memory",
 			       f->what, f->path, gpa, len);
@@ -73,7 +73,7 @@ int sx_boot_copy(const struct sx_boot *b, sx_gpa gpa, uint64_t len, uint64_t off
 int sx_boot_store(const struct sx_boot *b, sx_gpa gpa, const void *from, size_t len)
 {
 	if (sx_memmap_write(b->memory, gpa, from, len) < 0)
-		return sx_fail(b->err, -EINVAL,
+		return sx_fail(b->err, -EFBIG,
 			       "the guest has no memory at 0x%" PRIx64 "; give more by --memory",
 			       gpa);
 	return 0;

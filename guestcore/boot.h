@@ -11,6 +11,8 @@
 #ifndef SX_GUESTCORE_BOOT_H
 #define SX_GUESTCORE_BOOT_H
 
+#include <stdbool.h>
+
 #include "guestcore/vcpu.h"
 #include "ipc/error.h"
 #include "ipc/memmap.h"
@@ -36,13 +38,14 @@ enum sx_boot_mode {
 struct sx_boot_entry {
 	const char *protocol;
 	enum sx_boot_mode mode;
+	bool legacy; /* it may know no timer but a PC's 8254 */
 	uint64_t rip, rax, rbx, rsi;
 };
 
 /*
  * Load the kernel and all it is given into guest memory, and say how it is entered. Errors:
  * -ENOENT and -EACCES as from open(2), -ENOEXEC the file is no kernel we can start or damaged,
- * -EINVAL it does not fit into the memory or takes no such command line.
+ * -EFBIG it does not fit into the memory, -EINVAL it takes no such command line.
  * The calling thread is an RCU reader, or no other thread changes @memory.
  */
 int sx_boot_load(const struct sx_memmap *memory, const struct sx_boot_request *req,

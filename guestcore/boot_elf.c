@@ -107,7 +107,7 @@ static int load_segment(const struct sx_boot *b, const struct segment *s)
 		     ? sx_memmap_at(b->memory, s->paddr, s->memsz, SX_WRITE)
 		     : NULL;
 	if (!to)
-		return sx_fail(b->err, -EINVAL,
+		return sx_fail(b->err, -EFBIG,
 			       "kernel '%s' needs memory at 0x%" PRIx64 "+0x%" PRIx64
 			       ", and the guest's for it is 0x%x to 0x%" PRIx64
 			       "; give more by --memory",

@@ -77,7 +77,7 @@ static int load_kernel(const struct sx_boot *b, const struct setup_header *h)
 			       "not agree; get it again",
 			       b->kernel.path);
 	if (!sx_boot_fits(b, h->pref_address, h->init_size))
-		return sx_fail(b->err, -EINVAL,
+		return sx_fail(b->err, -EFBIG,
 			       "kernel '%s' needs memory at 0x%" PRIx64 "+0x%" PRIx32
 			       ", and the guest's ends at 0x%" PRIx64 "; give more by --memory",
 			       b->kernel.path, (uint64_t)h->pref_address, (uint32_t)h->init_size,

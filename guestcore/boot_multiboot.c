@@ -138,7 +138,7 @@ static int load_flat(const struct sx_boot *b, const struct header *h, uint32_t a
 		      ? sx_memmap_at(b->memory, h->load_addr, memory, SX_WRITE)
 		      : NULL;
 	if (!bss)
-		return sx_fail(b->err, -EINVAL,
+		return sx_fail(b->err, -EFBIG,
 			       "kernel '%s' needs memory up to 0x%" PRIx64
 			       ", and the guest's ends at 0x%" PRIx64 "; give more by --memory",
 			       b->kernel.path, *end, b->req->low_end);
@@ -255,6 +255,7 @@ int sx_boot_multiboot(const struct sx_boot *b, struct sx_boot_entry *entry)
 	*entry = (struct sx_boot_entry){
 		.protocol = "Multiboot",
 		.mode = SX_BOOT_PROTECTED,
+		.legacy = true,
 		.rip = start,
 		.rax = LOADER_MAGIC,
 		.rbx = SX_BOOT_INFO,

@@ -327,6 +327,16 @@ int sx_vm_connect_pin(struct sx_vm *vm, const struct sx_irq *irq, unsigned gsi,
 	return 0;
 }
 
+int sx_vm_add_timer(struct sx_vm *vm, struct sx_error *err)
+{
+	struct kvm_pit_config pit = {.flags = KVM_PIT_SPEAKER_DUMMY};
+	int rc = sx_ioctl(vm->fd, KVM_CREATE_PIT2, &pit);
+
+	if (rc < 0)
+		return sx_fail(err, rc, "KVM cannot create its 8254 timer: %s", strerror(-rc));
+	return 0;
+}
+
 int sx_vm_keep_idle_in_guest(struct sx_vm *vm, struct sx_error *err)
 {
 	const unsigned want = KVM_X86_DISABLE_EXITS_HLT | KVM_X86_DISABLE_EXITS_PAUSE;

@@ -68,6 +68,9 @@ struct sx_irq_router sx_vm_router(struct sx_vm *vm);
 int sx_vm_connect_pin(struct sx_vm *vm, const struct sx_irq *irq, unsigned gsi,
 		      struct sx_error *err);
 
+/* The PC's 8254 timer and the speaker's port, for kernels that know no newer one. */
+int sx_vm_add_timer(struct sx_vm *vm, struct sx_error *err);
+
 /*
  * Let the guest's HLT and PAUSE run without an exit: its cores are its own. Before the first vCPU.
  */

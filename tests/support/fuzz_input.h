@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * What a fuzz target reads its steps from, and how it says that something is wrong.
+ * A fuzzer's input, taken piece by piece; and what it says when something does not hold.
  */
 #ifndef SX_TESTS_SUPPORT_FUZZ_INPUT_H
 #define SX_TESTS_SUPPORT_FUZZ_INPUT_H
@@ -10,13 +10,13 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-struct sx_fuzz_input {
+struct fuzz_input {
 	const uint8_t *at;
 	size_t left;
 };
 
-/* The next @bytes bytes, little endian; zeroes where the input has ended. */
-static inline uint64_t sx_fuzz_take(struct sx_fuzz_input *in, unsigned bytes)
+/* The next @bytes bytes as a little-endian number; zeroes where the input has ended. */
+static inline uint64_t fuzz_take(struct fuzz_input *in, unsigned bytes)
 {
 	uint64_t value = 0;
 
@@ -25,14 +25,10 @@ static inline uint64_t sx_fuzz_take(struct sx_fuzz_input *in, unsigned bytes)
 	return value;
 }
 
-/* A line of its own for each, so that the stack trace names what did not hold. */
-static inline void sx_fuzz_require(bool holds)
+static inline void fuzz_require(bool holds)
 {
 	if (!holds)
 		abort();
 }
-
-/* Called by libFuzzer. */
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length);
 
 #endif

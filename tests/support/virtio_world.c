@@ -12,21 +12,6 @@
 
 /* ---- the world ---- */
 
-static int route(void *ctx, struct sx_irq *irq, uint64_t addr, uint32_t data)
-{
-	struct vw_world *w = ctx;
-
-	if (w->refuse_routes)
-		return -ENOSPC;
-	if (irq->route < 0)
-		for (irq->route = 0; w->route[irq->route].irq; irq->route++)
-			if (irq->route == VW_MAX_ROUTES - 1)
-				abort();
-	w->route[irq->route] = (struct vw_route){irq, addr, data};
-	w->routed++;
-	return 0;
-}
-
 static void unroute(void *ctx, struct sx_irq *irq)
 {
 	struct vw_world *w = ctx;
@@ -36,6 +21,24 @@ static void unroute(void *ctx, struct sx_irq *irq)
 	w->route[irq->route].irq = NULL;
 	irq->route = -1;
 	w->unrouted++;
+}
+
+static int route(void *ctx, struct sx_irq *irq, uint64_t addr, uint32_t data)
+{
+	struct vw_world *w = ctx;
+
+	if (w->refuse_routes) {
+		if (irq->route >= 0)
+			unroute(w, irq);
+		return -ENOSPC;
+	}
+	if (irq->route < 0)
+		for (irq->route = 0; w->route[irq->route].irq; irq->route++)
+			if (irq->route == VW_MAX_ROUTES - 1)
+				abort();
+	w->route[irq->route] = (struct vw_route){irq, addr, data};
+	w->routed++;
+	return 0;
 }
 
 static bool overlap(const struct vw_page *p, sx_gpa gpa, uint64_t size)

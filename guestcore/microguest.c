@@ -27,6 +27,7 @@
 
 #define RFLAGS_FIXED 0x2ull
 #define RFLAGS_IF    (1ull << 9)
+#define RFLAGS_IOPL3 (3ull << 12)
 
 #define PTE_P  1ull
 #define PTE_W  2ull
@@ -40,9 +41,10 @@
 #define ENTRIES    512u
 
 /*
- * A 64-bit TSS, then an I/O permission bitmap that allows every port, then the byte of ones that
- * must end it (SDM Vol. 3A 7.7, Vol. 1 19.5.2): IN and OUT work at CPL3. By IOPL they would not
- * everywhere: a KVM without VMX or SVM runs CPL3 code with an IOPL of its own.
+ * IN and OUT at CPL3 are allowed twice over: by IOPL 3, and by an I/O permission bitmap of zeros
+ * behind the TSS, with the byte of ones that must end it (SDM Vol. 3A 7.7, Vol. 1 19.5.2). A KVM
+ * without VMX or SVM runs CPL3 code with an IOPL of its own, and an emulated SVM may not find the
+ * bitmap.
  */
 #define TSS_SIZE       104u
 #define TSS_BITMAP_PTR 102u /* offset of the bitmap's offset */
@@ -193,7 +195,7 @@ static int set_regs(const struct sx_vcpu *v, const struct sx_boot_info *info, sx
 		.rsp = info->heap_end + (v->index + 1) * (uint64_t)SX_GUEST_STACK_SIZE - 8,
 		.rdi = SX_GUEST_BOOT_INFO,
 		.rsi = v->index,
-		.rflags = RFLAGS_FIXED | RFLAGS_IF,
+		.rflags = RFLAGS_FIXED | RFLAGS_IF | RFLAGS_IOPL3,
 	};
 
 	return sx_ioctl(v->fd, KVM_SET_REGS, &r);

@@ -546,6 +546,8 @@ void sx_file_queue_close(struct sx_file_queue *q)
 	if (!q)
 		return;
 	wait_for_all(q);
+	/* The ring itself ends some time later, and would keep the image open until then. */
+	io_uring_unregister_files(&q->ring);
 	io_uring_queue_exit(&q->ring);
 	munmap(q->zeros, ZERO_BYTES);
 	close(q->fd);

@@ -237,10 +237,12 @@ void sx_pci_unmap_bars(struct sx_pci_function *f)
 static struct sx_pci_bar *find(struct sx_pci_function *f, unsigned index, uint64_t offset,
 			       unsigned size)
 {
-	struct sx_pci_bar *b = index < SX_PCI_BARS ? &f->bar[index] : NULL;
+	if (index < SX_PCI_BARS) {
+		struct sx_pci_bar *b = &f->bar[index];
 
-	if (b && size && size <= 8 && offset < b->size && size <= b->size - offset)
-		return b;
+		if (size && size <= 8 && offset < b->size && size <= b->size - offset)
+			return b;
+	}
 	f->refused++;
 	return NULL;
 }

@@ -180,9 +180,9 @@ static void check(struct bench *b)
 
 		fuzz_require(irq->raised == v->fired);
 		fuzz_require((pending >> i & 1) == v->pending);
-		fuzz_require(vw_read(&b->w, BASE + i * 16, 8) == v->addr);
-		fuzz_require(vw_read(&b->w, BASE + i * 16 + 8, 4) == v->data);
-		fuzz_require(vw_read(&b->w, BASE + i * 16 + 12, 4) == v->masked);
+		fuzz_require(vw_read(&b->w, BASE + i * 16ul, 8) == v->addr);
+		fuzz_require(vw_read(&b->w, BASE + i * 16ul + 8, 4) == v->data);
+		fuzz_require(vw_read(&b->w, BASE + i * 16ul + 12, 4) == v->masked);
 		fuzz_require(b->m.vector[i].routed == v->routed);
 		if (v->routed)
 			fuzz_require(b->w.route[irq->route].irq == irq &&

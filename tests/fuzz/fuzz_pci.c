@@ -178,7 +178,7 @@ static uint64_t config_address(const struct bench *b, struct fuzz_input *in)
 	unsigned offset = (unsigned)fuzz_take(in, 1);
 
 	if (where & 0x80)
-		return VW_ECAM + (where & 0x7f) * 4096ull * 2 + offset * 16;
+		return VW_ECAM + (where & 0x7f) * 4096ull * 2 + offset * 16ul;
 	return VW_ECAM + b->function[where % FUNCTIONS]->devfn * 4096ull + offset;
 }
 

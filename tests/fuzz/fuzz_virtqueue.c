@@ -21,7 +21,7 @@
 #define BASE      0x10000ull
 #define MEMORY    0x10000ull /* of it the last quarter is read-only */
 #define ROM       (MEMORY / 4 * 3)
-#define GUARD     4096
+#define GUARD     4096ul
 #define MAX_SIZE  64
 #define MAX_SEGS  24
 #define MAX_BATCH 8
@@ -199,7 +199,7 @@ static void step_make_avail(struct arena *a)
 	uint16_t head = (uint16_t)fuzz_take(a->in, 2), index;
 
 	memcpy(&index, a->base + DRIVER + 2, 2);
-	memcpy(a->base + DRIVER + 4 + index % MAX_SIZE * 2, &head, 2);
+	memcpy(a->base + DRIVER + 4 + index % MAX_SIZE * 2ul, &head, 2);
 	index++;
 	memcpy(a->base + DRIVER + 2, &index, 2);
 }

@@ -62,7 +62,7 @@ void *vd_at(const struct vd_memory *m, sx_gpa gpa)
 static void lay_out(struct vd_queue *q)
 {
 	struct vd_memory *m = q->memory;
-	unsigned n = q->size;
+	size_t n = q->size;
 
 	/* Both kinds of descriptor have 16 bytes. */
 	q->desc_gpa = vd_alloc(m, n * sizeof(struct vring_desc), 16);

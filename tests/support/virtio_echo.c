@@ -106,11 +106,11 @@ static void add_requests(struct ve_bench *b, unsigned queue, uint32_t round, uns
 {
 	uint32_t *words = vd_at(&b->w.memory, b->buffers);
 
-	for (uint32_t i = 0; i < n; i++) {
-		const sx_gpa at = b->buffers + i * 8ull;
+	for (size_t i = 0; i < n; i++) {
+		const sx_gpa at = b->buffers + i * 8;
 		const struct vd_buffer buffer[] = {{at, 4}, {at + 4, 4}};
 
-		words[2 * i] = round * VE_SIZE + i;
+		words[2 * i] = round * VE_SIZE + (uint32_t)i;
 		assert_int_equal(vd_add(&b->d.queue[queue], buffer, 1, 1, &words[2 * i]), 0);
 		if (i % 3 == 0)
 			vw_kick(&b->d, queue);

@@ -595,7 +595,7 @@ static void *look(void *arg)
 	while (!sx_load_acquire(&stop)) { /* pairs with the release below */
 		for (unsigned i = 0; i < 16; i++) {
 			struct sx_bus_range *r =
-				sx_bus_find(&w.bus, SX_BUS_MMIO, VW_LOW + i * 0x1000, 4);
+				sx_bus_find(&w.bus, SX_BUS_MMIO, VW_LOW + i * 0x1000ul, 4);
 
 			if (r)
 				__atomic_fetch_add((uint64_t *)arg,
@@ -632,7 +632,7 @@ static void bars_move_while_others_look(void **state)
 	stop = 0;
 	assert_int_equal(pthread_create(&thread, NULL, look, &found), 0);
 	for (unsigned i = 0; i < 500; i++) {
-		set(SLOT(1), BAR(0), 4, VW_LOW + i % 16 * 0x1000);
+		set(SLOT(1), BAR(0), 4, VW_LOW + i % 16 * 0x1000ul);
 		assert_true(rcu_read_ongoing());
 	}
 	while (!__atomic_load_n(&found, __ATOMIC_RELAXED))

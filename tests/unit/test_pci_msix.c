@@ -104,7 +104,7 @@ static void it_begins_masked_and_off(void **state)
 	assert_int_equal(vw_config_read(&w, DEVFN, cap + PCI_MSIX_TABLE, 4), 2);
 	assert_int_equal(vw_config_read(&w, DEVFN, cap + PCI_MSIX_PBA, 4), PBA | 2);
 	for (unsigned i = 0; i < VECTORS; i++) {
-		assert_int_equal(get(i * 16, 8), 0);
+		assert_int_equal(get(i * 16ul, 8), 0);
 		assert_int_equal(get(i * 16 + 8, 8), 1ull << 32);
 	}
 	assert_false(sx_msix_enabled(&m));
@@ -256,9 +256,9 @@ static void eight_bytes_are_two_times_four(void **state)
 {
 	(void)state;
 	control(PCI_MSIX_FLAGS_ENABLE);
-	set(4 * 16, 8, 0x00000001fee00000);
+	set(4ul * 16, 8, 0x00000001fee00000);
 	set(4 * 16 + 8, 8, 0x41);
-	assert_int_equal(get(4 * 16, 8), 0x1fee00000);
+	assert_int_equal(get(4ul * 16, 8), 0x1fee00000);
 	assert_int_equal(get(4 * 16 + 8, 8), 0x41);
 	sx_msix_raise(&m, 4);
 	assert_int_equal(vw_interrupts(&w, 0x1fee00000, 0x41), 1);

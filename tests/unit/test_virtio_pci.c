@@ -428,7 +428,7 @@ static void entropy_comes_in_any_amount(void **state)
 
 static void each_turn_gives_a_bounded_amount(void **state)
 {
-	sx_gpa gpa = vd_alloc(&w.memory, 64 * 1024, 1);
+	sx_gpa gpa = vd_alloc(&w.memory, 64ul * 1024, 1);
 	uint32_t len;
 	void *token;
 
@@ -440,7 +440,8 @@ static void each_turn_gives_a_bounded_amount(void **state)
 	vw_start(&d);
 	sx_virtio_device_poll(&rng.dev);
 	for (unsigned i = 0; i < 16; i++) {
-		const struct vd_buffer b[] = {{gpa + i * 4096, 1000}, {gpa + i * 4096 + 1000, 24}};
+		const struct vd_buffer b[] = {{gpa + i * 4096ul, 1000},
+					      {gpa + i * 4096ul + 1000, 24}};
 
 		assert_int_equal(vd_add(&d.queue[0], b, 0, 2, NULL), 0);
 	}

@@ -22,7 +22,7 @@
 #define MAX_BATCH 64
 #define BASE      0x100000
 #define MEMORY    (8 << 20)
-#define BUFFER    64u /* bytes of a buffer at most */
+#define BUFFER    64ul /* bytes of a buffer at most */
 
 #define PACKED   BIT(VIRTIO_F_RING_PACKED)
 #define INDIRECT BIT(VIRTIO_RING_F_INDIRECT_DESC)

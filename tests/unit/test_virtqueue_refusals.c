@@ -66,7 +66,7 @@ static void open_bench(uint64_t features)
 	assert_int_equal(
 		sx_memmap_add(&b.memory.map, ROM_GPA, 4096, b.rom, SX_MEMMAP_READONLY, NULL), 0);
 	vd_queue_init(&b.driver, &b.memory, SIZE, features);
-	b.table_gpa = vd_alloc(&b.memory, 8 * 16, 16);
+	b.table_gpa = vd_alloc(&b.memory, 8ul * 16, 16);
 	b.table = vd_at(&b.memory, b.table_gpa);
 	assert_int_equal(sx_virtqueue_init(&b.device, 0, 64, MAX_SEGS, &dma, NULL), 0);
 	b.device.interrupt = count_interrupt;
@@ -463,7 +463,7 @@ static void what_was_popped_stays_as_it_was(void **state)
 	ALL_FORMATS(0, {
 		make(&d, 1);
 		assert_int_equal(sx_virtqueue_pop(&b.device, &c, 1, pool, 64), 1);
-		memset(vd_at(&b.memory, b.driver.desc_gpa), 0xff, SIZE * 16);
+		memset(vd_at(&b.memory, b.driver.desc_gpa), 0xff, SIZE * 16ul);
 		assert_int_equal(c.readable_len, 16);
 		assert_ptr_equal(pool[0].iov_base, b.memory.base);
 		assert_int_equal(pool[0].iov_len, 16);

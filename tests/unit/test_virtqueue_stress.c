@@ -26,7 +26,7 @@
 #define MAX_RING  64
 #define MAX_BATCH 16
 #define MAX_SEGS  4
-#define WORDS     4u /* of a buffer */
+#define WORDS     4ul /* of a buffer */
 #define BASE      0x100000
 
 struct pair {

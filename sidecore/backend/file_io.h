@@ -10,8 +10,8 @@
  * pollers move. So the ring is not made with IORING_SETUP_SINGLE_ISSUER, nor with DEFER_TASKRUN,
  * which needs that, nor with COOP_TASKRUN: with these a completion waits until the thread that
  * submitted it enters the kernel, which a sidecore that has handed the poller on, or a vCPU thread
- * in guest mode, need not do for long. When the thread that submitted ends, the kernel cancels
- * what waits for its workers; that is sent again here.
+ * in guest mode, need not do for long. The thread that submitted may end before: what the kernel
+ * does not finish then comes back cancelled, and is sent again here.
  *
  * What is promised: an operation is done when all of it is; short transfers go on. After a flush
  * failed, all later flushes of the queue fail: the kernel forgets data that it could not write,

@@ -39,6 +39,8 @@ PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(PKGS) 2>/dev/nu
 PKG_LIBS   = $(eval PKG_LIBS := $$(shell pkg-config --libs $(PKGS) 2>/dev/null))$(PKG_LIBS)
 # libZydis comes without a pkg-config file.
 ZYDIS     := $(if $(wildcard nested/*.c),-lZydis)
+# The one of libslirp asks for GLib's, which nothing else here needs.
+SLIRP     := -lslirp
 
 WARN := -Wall -Wextra -Werror -Wtype-limits -Wmissing-prototypes -Wstrict-prototypes \
 	-Wshadow -Wvla -Wwrite-strings
@@ -47,7 +49,7 @@ SX_CFLAGS   = -std=gnu11 $(OPT) $(WARN) -fno-strict-aliasing -fstack-protector-s
 	      -I. -I$(BUILD)/gen -D_GNU_SOURCE -DSX_VERSION='"$(VERSION)"' $(PKG_CFLAGS) $(SAN_FLAGS) \
 	      $(CPPFLAGS) $(CFLAGS)
 SX_LDFLAGS  = -pthread -Wl,--as-needed $(SAN_FLAGS) $(CFLAGS) $(LDFLAGS)
-SX_LIBS     = $(PKG_LIBS) $(ZYDIS) $(LDLIBS)
+SX_LIBS     = $(PKG_LIBS) $(ZYDIS) $(SLIRP) $(LDLIBS)
 
 # Tests find their guests and the command under SX_BUILD_DIR (scripts: in the environment).
 TEST_CFLAGS = -DSX_BUILD_DIR='"$(abspath $(BUILD))"'
@@ -121,11 +123,12 @@ endef
 
 # What has to be there before anything is compiled; silent, the set-up script has the words.
 have_packages = { command -v $(firstword $(CC)) && command -v iasl && pkg-config --exists $(PKGS) \
+	&& $(CC) -E -include slirp/libslirp.h -x c /dev/null \
 	$(if $(ZYDIS),&& $(CC) -E -include Zydis/Zydis.h -x c /dev/null); } >/dev/null 2>&1
 
 $(BUILD)/.stamp/flags: FORCE
 	@$(have_packages) || { lab/setup.sh --check build && \
-		echo 'splitx cannot be built: $(CC), iasl, $(PKGS) or Zydis is not found' >&2; exit 1; }
+		echo 'splitx cannot be built: $(CC), iasl, $(PKGS), slirp or Zydis is not found' >&2; exit 1; }
 	$(call stamp,$(CC) $(SX_CFLAGS) $(SX_LDFLAGS) $(SX_LIBS))
 
 $(BUILD)/.stamp/guest-flags: FORCE

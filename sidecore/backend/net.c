@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "sidecore/backend/net.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "sidecore/backend/net_tap.h"
+#include "sidecore/backend/net_user.h"
+
+int sx_net_open(struct sx_net_backend **b, const char *spec, unsigned queues, struct sx_error *err)
+{
+	*b = NULL;
+	if (!strncmp(spec, "tap=", 4))
+		return sx_net_tap_open(b, spec + 4, queues, err);
+	if (!strcmp(spec, "user"))
+		return sx_net_user_open(b, "", err);
+	if (!strncmp(spec, "user,", 5))
+		return sx_net_user_open(b, spec + 5, err);
+	return sx_fail(err, -EINVAL,
+		       "'%s' is no network; it is 'tap=NAME' or "
+		       "'user[,hostfwd=tcp:HOSTPORT-GUESTPORT]'",
+		       spec);
+}
+
+void sx_net_close(struct sx_net_backend *b)
+{
+	if (b)
+		b->ops->destroy(b);
+}

@@ -143,28 +143,48 @@ static void flush(struct sx_virtio_group *g)
 		sx_virtqueue_flush(g->queue[i]);
 }
 
+/* Let the model have the queue until it is empty (true), or the model takes no more now. */
+static bool run_dry(struct sx_virtio_group *g, struct sx_virtqueue *vq, unsigned *work)
+{
+	while (sx_virtqueue_ready(vq)) {
+		unsigned done = g->dev->ops->process(g->dev, vq);
+
+		flush(g);
+		if (!done)
+			return false;
+		*work += done;
+	}
+	return true;
+}
+
 /*
- * Trap mode: run the queue until it is empty, or the back end takes no more; then the model's
- * poll() says when it goes on. A driver that feeds it for ever from other vCPUs keeps this one,
- * and nobody else.
+ * Trap mode: the driver is to notify us when the queue was empty, and only then: what a full back
+ * end left in it, the model's poll() goes on with. A driver that feeds the queue for ever from
+ * other vCPUs keeps this one, and nobody else.
  */
 static unsigned drain(struct sx_virtio_group *g, struct sx_virtqueue *vq)
 {
 	unsigned work = 0;
-	bool emptied;
+	bool dry;
 
 	do {
-		unsigned done = 1;
-
 		sx_virtqueue_disable_notify(vq);
-		while (done && sx_virtqueue_ready(vq)) {
-			done = g->dev->ops->process(g->dev, vq);
-			work += done;
-			flush(g);
-		}
-		emptied = done;
-	} while (sx_virtqueue_enable_notify(vq) && emptied);
+		dry = run_dry(g, vq, &work);
+		if (!dry && g->dev->ops->poll)
+			break;
+	} while (sx_virtqueue_enable_notify(vq) && dry);
 	return work;
+}
+
+/* One look at a queue; a bounded amount of work in split mode. */
+static unsigned look(struct sx_virtio_group *g, struct sx_virtqueue *vq)
+{
+	bool ready = sx_virtqueue_ready(vq);
+
+	if (g->dev->env.polled)
+		return ready ? g->dev->ops->process(g->dev, vq) : 0;
+	/* poll() may have emptied it, and nobody would hear of what comes next. */
+	return ready || !vq->notify_on ? drain(g, vq) : 0;
 }
 
 unsigned sx_virtio_group_turn(void *group)
@@ -181,8 +201,7 @@ unsigned sx_virtio_group_turn(void *group)
 	for (unsigned i = 0; i < g->running; i++) {
 		struct sx_virtqueue *vq = g->queue[i];
 
-		if (sx_virtqueue_ready(vq))
-			work += dev->env.polled ? dev->ops->process(dev, vq) : drain(g, vq);
+		work += look(g, vq);
 		broken |= vq->broken;
 	}
 	if (work)

@@ -83,14 +83,15 @@ static int create_devices(struct sx_pc *pc, struct sx_error *err)
 
 	if (rc < 0)
 		return rc;
-	sx_power_init(&pc->power, SX_PC_POWER, SX_PC_S5_TYPE, SX_PC_RESET_VALUE);
-	return sx_bus_add(&pc->bus, &pc->power.range, err);
+	sx_power_init(&pc->power, SX_PC_POWER, SX_PC_KEYBOARD, SX_PC_S5_TYPE, SX_PC_RESET_VALUE);
+	rc = sx_bus_add(&pc->bus, &pc->power.range, err);
+	return rc < 0 ? rc : sx_bus_add(&pc->bus, &pc->power.keyboard, err);
 }
 
 /* ---- what the guest finds ---- */
 
 /* The window above 4 GiB lies behind memory, where the processor's addresses reach so far. */
-static int place_high_window(const struct sx_pc *pc, unsigned bits, struct sx_acpi_config *acpi,
+static int place_high_window(const struct sx_pc *pc, unsigned bits, struct sx_pci_window *high,
 			     struct sx_error *err)
 {
 	uint64_t end = SX_PC_HIGH + sx_pc_high_memory(pc);
@@ -101,9 +102,27 @@ static int place_high_window(const struct sx_pc *pc, unsigned bits, struct sx_ac
 			       "this processor's %u-bit physical addresses do not reach %" PRIu64
 			       " MiB of memory; change --memory",
 			       bits, pc->config.memory >> 20);
-	acpi->high_base = (end + HIGH_WINDOW - 1) / HIGH_WINDOW * HIGH_WINDOW;
-	acpi->high_size = acpi->high_base + HIGH_WINDOW <= reach ? HIGH_WINDOW : 0;
+	high->base = (end + HIGH_WINDOW - 1) / HIGH_WINDOW * HIGH_WINDOW;
+	high->size = high->base + HIGH_WINDOW <= reach ? HIGH_WINDOW : 0;
 	return 0;
+}
+
+static int create_pci(struct sx_pc *pc, const struct sx_pci_window *high, struct sx_error *err)
+{
+	const struct sx_pc_config *c = &pc->config;
+	struct sx_pc_devices_config devices = {
+		.vm = &pc->vm,
+		.bus = &pc->bus,
+		.trap = &pc->trap,
+		.high = *high,
+		.plugged = c->plugged,
+		.count = c->plugged_count,
+		.may_sleep = c->sidecores_sleep,
+		.sidecores = c->sidecores,
+		.sidecore_count = c->mode == SX_SPLIT ? c->sidecore_count : 0,
+	};
+
+	return sx_pc_devices_create(&pc->devices, &devices, err);
 }
 
 static int load_kernel(struct sx_pc *pc, const struct sx_acpi_config *acpi, struct sx_error *err)
@@ -136,8 +155,14 @@ static int set_up_guest(struct sx_pc *pc, struct sx_cpuid *cpuid, struct sx_erro
 		.tsc_deadline = has_tsc_deadline(pc),
 	};
 	struct sx_acpi_config acpi = {.vcpus = pc->vcpus};
-	int rc = place_high_window(pc, sx_cpuid_physical_bits(cpuid), &acpi, err);
+	struct sx_pci_window high;
+	int rc = place_high_window(pc, sx_cpuid_physical_bits(cpuid), &high, err);
 
+	if (rc < 0)
+		return rc;
+	acpi.high_base = high.base;
+	acpi.high_size = high.size;
+	rc = create_pci(pc, &high, err);
 	if (rc == 0)
 		rc = load_kernel(pc, &acpi, err);
 	if (rc == 0 && pc->entry.legacy)
@@ -185,6 +210,8 @@ static int start_serving(struct sx_pc *pc, struct sx_error *err)
 		sink = sx_split_sink(&pc->split);
 		rc = join_sidecores(pc, err);
 	}
+	if (rc == 0)
+		rc = sx_pc_devices_start(&pc->devices, err);
 	for (unsigned i = 0; i < pc->vcpus; i++)
 		pc->vcpu[i].sink = sink;
 	return rc;
@@ -199,6 +226,13 @@ void sx_pc_console_moved(struct sx_pc *pc)
 	pthread_mutex_lock(&pc->trap.lock);
 	pc->uart.poller.poll(pc->uart.poller.ctx);
 	pthread_mutex_unlock(&pc->trap.lock);
+}
+
+unsigned sx_pc_pollers(const struct sx_pc *pc, const struct sx_poller **poller, unsigned max)
+{
+	if (max)
+		poller[0] = &pc->uart.poller;
+	return 1 + sx_pc_devices_pollers(&pc->devices, poller + 1, max ? max - 1 : 0);
 }
 
 /* ---- life ---- */
@@ -243,6 +277,7 @@ int sx_pc_create(struct sx_pc *pc, const struct sx_pc_config *config, struct sx_
 /* Every part knows whether it was made: destroy runs after a partial create too. */
 void sx_pc_destroy(struct sx_pc *pc)
 {
+	sx_pc_devices_destroy(&pc->devices);
 	sx_sidecore_remove(&pc->uart.poller);
 	for (unsigned i = 0; pc->server && i < pc->config.sidecore_count; i++) {
 		sx_sidecore_remove(&pc->server[i].poller);

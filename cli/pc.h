@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * A PC: the machine that runs kernels nobody changed. Memory, vCPUs, a serial port, ACPI's power
- * registers and tables, wired together for either mode; addresses are those of
+ * A PC: the machine that runs kernels nobody changed. Memory, vCPUs, a serial port, virtio devices
+ * on PCI, ACPI's power registers and tables, wired together for either mode; addresses are those of
  * guestcore/pc_map.h.
  */
 #ifndef SX_CLI_PC_H
@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "cli/machine.h"
+#include "cli/pc_devices.h"
 #include "guestcore/boot.h"
 #include "guestcore/placement.h"
 #include "ipc/byte_queue.h"
@@ -34,11 +35,14 @@ struct sx_pc_config {
 	bool prefault;   /* take all memory now */
 	bool idle_poll;  /* HLT and PAUSE do not exit; each vCPU has a guest core for itself */
 	bool nested;     /* the guest may be a hypervisor itself */
+	const struct sx_plugged *plugged; /* virtio devices */
+	unsigned plugged_count;
 	enum sx_mode mode;
 	struct sx_wait_policy wait; /* of the vCPUs' threads in split mode */
 	/* The devices' homes in split mode, dealt out round-robin. Not the machine's. */
 	struct sx_sidecore *const *sidecores;
 	unsigned sidecore_count;
+	bool sidecores_sleep; /* they have an idle time after which they do */
 };
 
 struct sx_pc {
@@ -59,6 +63,7 @@ struct sx_pc {
 	struct sx_uart uart;
 	struct sx_irq uart_irq;
 	struct sx_power power;
+	struct sx_pc_devices devices;
 };
 
 /*
@@ -68,6 +73,9 @@ struct sx_pc {
 int sx_pc_create(struct sx_pc *pc, const struct sx_pc_config *config, struct sx_error *err);
 /* No vCPU runs. Takes the machine's pollers off their sidecores. */
 void sx_pc_destroy(struct sx_pc *pc);
+
+/* The machine's pollers but the exit servers': stores at most @max, returns how many there are. */
+unsigned sx_pc_pollers(const struct sx_pc *pc, const struct sx_poller **poller, unsigned max);
 
 /* Bytes were taken from console_out or put into console_in: the serial port is to look. */
 void sx_pc_console_moved(struct sx_pc *pc);

@@ -39,7 +39,9 @@ struct sx_run_options {
 		bool prefault;
 		bool idle_poll;
 		bool nested;
-		bool restart;      /* when the guest resets */
+		bool restart; /* when the guest resets */
+		struct sx_plugged plugged[SX_PC_MAX_DEVICES];
+		unsigned plugged_count;
 		const char *first; /* the first of these options, for a sentence; NULL: none */
 	} kernel;
 };
@@ -61,6 +63,9 @@ struct sx_run_kind {
 };
 
 #define SX_RUN_AGAIN (-1)
+
+/* As many as all sidecores together have. */
+#define SX_RUN_MAX_POLLERS (SX_MACHINE_MAX_SIDECORES * SX_SIDECORE_MAX_POLLERS)
 
 extern const struct sx_run_kind sx_run_micro, sx_run_kernel;
 
@@ -84,7 +89,7 @@ struct sx_run {
 	unsigned vcpus;
 	struct sx_console_guest console;
 	struct sx_stats_view view;
-	const struct sx_poller *poller[1 + SX_RING_KINDS * SX_MACHINE_MAX_VCPUS]; /* for view */
+	const struct sx_poller *poller[SX_RUN_MAX_POLLERS]; /* for view */
 };
 
 /* Tell the user. */

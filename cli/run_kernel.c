@@ -30,6 +30,7 @@ static void moved(void *ctx)
 static void show(struct sx_run *r)
 {
 	struct sx_pc *pc = &r->pc;
+	unsigned pollers = sx_pc_pollers(pc, r->poller, SX_RUN_MAX_POLLERS);
 
 	r->vcpu = pc->vcpu;
 	r->vcpus = pc->vcpus;
@@ -38,7 +39,6 @@ static void show(struct sx_run *r)
 					       .moved = moved,
 					       .ctx = pc,
 					       .all_keys = true};
-	r->poller[0] = &pc->uart.poller;
 	r->view = (struct sx_stats_view){
 		.mode = pc->config.mode,
 		.vcpu = pc->vcpu,
@@ -48,7 +48,7 @@ static void show(struct sx_run *r)
 		.sidecore_count = pc->config.sidecore_count,
 		.server = pc->server,
 		.poller = r->poller,
-		.pollers = pc->config.mode == SX_SPLIT ? 1 : 0,
+		.pollers = pc->config.mode == SX_SPLIT ? pollers : 0,
 	};
 }
 
@@ -67,10 +67,13 @@ static int create(struct sx_run *r, struct sx_error *err)
 		.prefault = k->prefault,
 		.idle_poll = k->idle_poll,
 		.nested = k->nested,
+		.plugged = k->plugged,
+		.plugged_count = k->plugged_count,
 		.mode = r->opt.mode,
 		.wait = r->opt.wait,
 		.sidecores = r->sidecore,
 		.sidecore_count = r->sidecores,
+		.sidecores_sleep = r->opt.wait.idle_ns != 0,
 	};
 	int rc = sx_pc_create(&r->pc, &c, err);
 

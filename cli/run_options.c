@@ -8,7 +8,7 @@
 #include "cli/options.h"
 #include "cli/run.h"
 
-static void usage(FILE *to)
+static void usage_begin(FILE *to)
 {
 	fputs("Usage: splitx run [OPTION]... GUEST\n"
 	      "       splitx run [OPTION]... --kernel FILE\n"
@@ -45,8 +45,13 @@ static void usage(FILE *to)
 	      "                         (default: halt)\n"
 	      "      --hugepages        take its memory from the host's reserved hugepages\n"
 	      "      --prefault         take all its memory at the start\n"
-	      "      --reboot exit|restart  what its reset does (default: exit)\n"
-	      "On a terminal the kernel gets every key; Ctrl-A x stops it, Ctrl-A Ctrl-A is one "
+	      "      --reboot exit|restart  what its reset does (default: exit)\n",
+	      to);
+}
+
+static void usage_end(FILE *to)
+{
+	fputs("On a terminal the kernel gets every key; Ctrl-A x stops it, Ctrl-A Ctrl-A is one "
 	      "for it.\n"
 	      "\n"
 	      "Exit status: the guest's own code (0 to 63); 64 usage; 65 GUEST is no such\n"
@@ -55,6 +60,14 @@ static void usage(FILE *to)
 	      "77 no permission; 80 the guest reset and --reboot is exit; 128+N ended by signal "
 	      "N.\n",
 	      to);
+}
+
+static void usage(FILE *to)
+{
+	usage_begin(to);
+	for (unsigned i = 0; i < sx_plug_count; i++)
+		fputs(sx_plugs[i].help, to);
+	usage_end(to);
 }
 
 enum {
@@ -79,9 +92,10 @@ enum {
 	OPT_HUGEPAGES,
 	OPT_PREFAULT,
 	OPT_REBOOT,
+	OPT_PLUGS, /* the first of sx_plugs[]; the others follow */
 };
 
-static const struct option long_options[] = {
+static const struct option fixed_options[] = {
 	{"mode", required_argument, NULL, OPT_MODE},
 	{"vcpus", required_argument, NULL, OPT_VCPUS},
 	{"guest-cores", required_argument, NULL, OPT_GUEST_CORES},
@@ -102,8 +116,26 @@ static const struct option long_options[] = {
 	{"hugepages", no_argument, NULL, OPT_HUGEPAGES},
 	{"prefault", no_argument, NULL, OPT_PREFAULT},
 	{"reboot", required_argument, NULL, OPT_REBOOT},
-	{NULL, 0, NULL, 0},
 };
+
+#define FIXED (sizeof(fixed_options) / sizeof(fixed_options[0]))
+
+/* All options: the fixed ones and those of devices. */
+struct option_table {
+	struct option option[FIXED + SX_MAX_PLUGS + 1];
+};
+
+static void fill_options(struct option_table *t)
+{
+	memset(t, 0, sizeof(*t));
+	memcpy(t->option, fixed_options, sizeof(fixed_options));
+	for (unsigned i = 0; i < sx_plug_count; i++)
+		t->option[FIXED + i] = (struct option){
+			.name = sx_plugs[i].option,
+			.has_arg = sx_plugs[i].has_value ? required_argument : no_argument,
+			.val = (int)(OPT_PLUGS + i),
+		};
+}
 
 static int parse_mode(struct sx_run_options *o, const char *text, struct sx_error *err)
 {
@@ -143,13 +175,19 @@ static int add_initrd(struct sx_run_kernel_options *k, const char *path, struct 
 	return 0;
 }
 
+static int plug_in(struct sx_run_kernel_options *k, unsigned plug, const char *value,
+		   struct sx_error *err)
+{
+	if (k->plugged_count == SX_PC_MAX_DEVICES)
+		return sx_fail(err, -EINVAL, "a guest has at most %d devices; plug in fewer",
+			       SX_PC_MAX_DEVICES);
+	k->plugged[k->plugged_count++] = (struct sx_plugged){&sx_plugs[plug], value};
+	return 0;
+}
+
 static int parse_kernel_option(struct sx_run_kernel_options *k, int opt, const char *arg,
 			       struct sx_error *err)
 {
-	if (!k->first)
-		for (const struct option *l = long_options; l->name; l++)
-			if (l->val == opt)
-				k->first = l->name;
 	switch (opt) {
 	case OPT_KERNEL:
 		k->path = arg;
@@ -172,7 +210,7 @@ static int parse_kernel_option(struct sx_run_kernel_options *k, int opt, const c
 	case OPT_REBOOT:
 		return parse_choice("--reboot", arg, "exit", "restart", &k->restart, err);
 	default:
-		return sx_fail(err, -EINVAL, "see splitx run --help");
+		return plug_in(k, (unsigned)opt - OPT_PLUGS, arg, err);
 	}
 }
 
@@ -232,16 +270,20 @@ static int parse_guest(struct sx_run_options *o, char **words, int count, struct
 
 int sx_run_parse(struct sx_run_options *o, int argc, char **argv, struct sx_error *err)
 {
-	int opt, rc;
+	struct option_table table;
+	int opt, rc, index;
 
+	fill_options(&table);
 	*o = (struct sx_run_options){.mode = SX_SPLIT, .watchdog_ms = 500, .wait = SX_WAIT_POLL};
 	optind = 1;
 	opterr = 0;
-	while ((opt = getopt_long(argc, argv, "+:h", long_options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "+:h", table.option, &index)) != -1) {
 		if (opt == OPT_HELP || opt == 'h') {
 			usage(stdout);
 			return 1;
 		}
+		if (opt >= OPT_KERNEL && !o->kernel.first)
+			o->kernel.first = table.option[index].name;
 		rc = opt == ':' || opt == '?' ? sx_refuse_option("run", opt, argv, err)
 					      : parse_option(o, opt, optarg, err);
 		if (rc < 0)

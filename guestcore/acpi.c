@@ -158,7 +158,7 @@ static sx_gpa here(const struct writer *w)
 
 static void put(struct writer *w, const void *bytes, size_t len)
 {
-	if (len > SX_PC_EXTENDED - SX_PC_FIRMWARE - w->used) {
+	if (len > SX_PC_RESET_VECTOR - SX_PC_FIRMWARE - w->used) {
 		w->full = true;
 		return;
 	}
@@ -304,6 +304,28 @@ static void put_rsdp(struct writer *w, sx_gpa xsdt)
 	memcpy(w->area, &r, sizeof(r));
 }
 
+/*
+ * The reset vector of the firmware that this PC does not have, in 16-bit code: it resets. Linux
+ * jumps there on a hardware-reduced machine without EFI, and does not look at the reset register
+ * first (arch/x86/kernel/reboot.c).
+ */
+static void put_reset_vector(uint8_t *at)
+{
+	static const uint8_t code[] = {
+		0xba,
+		SX_PC_POWER_RESET & 0xff,
+		SX_PC_POWER_RESET >> 8, /* mov dx, reset register */
+		0xb0,
+		SX_PC_RESET_VALUE, /* mov al, value */
+		0xee,              /* out dx, al */
+		0xf4,              /* hlt */
+		0xeb,
+		0xfd, /* jmp to the hlt */
+	};
+
+	memcpy(at, code, sizeof(code));
+}
+
 int sx_acpi_build(const struct sx_memmap *memory, const struct sx_acpi_config *config, sx_gpa *rsdp,
 		  struct sx_error *err)
 {
@@ -328,6 +350,7 @@ int sx_acpi_build(const struct sx_memmap *memory, const struct sx_acpi_config *c
 	if (w.full)
 		return sx_fail(err, -ENOSPC, "the ACPI tables of %u vCPUs do not fit",
 			       config->vcpus);
+	put_reset_vector(w.area + (SX_PC_RESET_VECTOR - SX_PC_FIRMWARE));
 	*rsdp = SX_PC_FIRMWARE;
 	return 0;
 }

@@ -28,7 +28,8 @@ struct sx_acpi_env {
 _Static_assert(sizeof(struct sx_acpi_env) == SX_PC_ACPI_ENV_SIZE, "the DSDT reads all of it");
 
 /*
- * Write the tables into guest memory from SX_PC_FIRMWARE to SX_PC_EXTENDED, before the guest runs.
+ * Write the tables, and a reset vector, into guest memory from SX_PC_FIRMWARE to SX_PC_EXTENDED,
+ * before the guest runs.
  * *rsdp: where they begin.
  */
 int sx_acpi_build(const struct sx_memmap *memory, const struct sx_acpi_config *config, sx_gpa *rsdp,

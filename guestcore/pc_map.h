@@ -10,6 +10,7 @@
 #define SX_PC_EBDA         0x9FC00 /* conventional memory ends here, where firmware has its data */
 #define SX_PC_ISA_HOLE     0xA0000
 #define SX_PC_FIRMWARE     0xE0000 /* ACPI tables, up to SX_PC_EXTENDED */
+#define SX_PC_RESET_VECTOR 0xFFFF0 /* F000:FFF0 */
 #define SX_PC_EXTENDED     0x100000
 #define SX_PC_LOW_END      0xC0000000
 #define SX_PC_PCI_LOW      0xC0000000 /* window for BARs */
@@ -34,6 +35,7 @@
 #define SX_PC_POWER_STATUS 0x601
 #define SX_PC_POWER_RESET  0x602
 #define SX_PC_POWER_PORTS  3
+#define SX_PC_KEYBOARD     0x64 /* of the keyboard controller nothing is there but its reset */
 #define SX_PC_RESET_VALUE  1
 #define SX_PC_S5_TYPE      5 /* SLP_TYPx of soft off */
 

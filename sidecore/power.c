@@ -8,6 +8,8 @@ enum reg {
 	REGS,
 };
 
+#define KEYBOARD_RESET 0xfe
+
 #define SLEEP_TYPE(VALUE) ((VALUE) >> 2 & 7)
 #define SLEEP_ENABLE      (1u << 5)
 
@@ -49,7 +51,22 @@ static int port_write(void *dev, uint64_t offset, unsigned size, uint64_t value)
 
 static const struct sx_bus_ops ops = {.read = port_read, .write = port_write};
 
-void sx_power_init(struct sx_power *p, uint64_t port, uint8_t off_type, uint8_t reset_value)
+/* A controller whose buffers are empty, and which ignores all else. */
+static int keyboard_write(void *dev, uint64_t offset, unsigned size, uint64_t value)
+{
+	struct sx_power *p = dev;
+
+	(void)offset;
+	if (size == 1 && value == KEYBOARD_RESET)
+		return end(p, SX_POWER_RESET);
+	p->refused++;
+	return SX_EXIT_CONTINUE;
+}
+
+static const struct sx_bus_ops keyboard_ops = {.read = port_read, .write = keyboard_write};
+
+void sx_power_init(struct sx_power *p, uint64_t port, uint64_t keyboard, uint8_t off_type,
+		   uint8_t reset_value)
 {
 	*p = (struct sx_power){
 		.range = {.name = "power",
@@ -58,6 +75,12 @@ void sx_power_init(struct sx_power *p, uint64_t port, uint8_t off_type, uint8_t 
 			  .size = REGS,
 			  .ops = &ops,
 			  .dev = p},
+		.keyboard = {.name = "keyboard-reset",
+			     .space = SX_BUS_PIO,
+			     .base = keyboard,
+			     .size = 1,
+			     .ops = &keyboard_ops,
+			     .dev = p},
 		.off_type = off_type,
 		.reset_value = reset_value,
 	};

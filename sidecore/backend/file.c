@@ -225,7 +225,7 @@ static bool direct_read_works(const struct sx_file *f, int fd)
 {
 	uint32_t block = f->block_size;
 	uint64_t at = f->size > block ? block : 0;
-	uint8_t *buffer = aligned_alloc(MAX_BLOCK, 2 * MAX_BLOCK);
+	uint8_t *buffer = aligned_alloc(MAX_BLOCK, 2ul * MAX_BLOCK);
 	bool works = buffer && pread(fd, buffer + block, block, (off_t)at) == (ssize_t)block;
 
 	free(buffer);

@@ -237,12 +237,12 @@ static void as_many_segments_as_promised_are_taken(void **state)
 	at = vd_alloc(&b.w.memory, (segs + 2) * sizeof(*table), 16);
 	table = vd_at(&b.w.memory, at);
 	table[0] = (struct vring_desc){b.header, 16, VRING_DESC_F_NEXT, 1};
-	for (uint16_t i = 1; i <= segs; i++)
+	for (uint32_t i = 1; i <= segs; i++)
 		table[i] = (struct vring_desc){b.data + (segs - i) * 2ull * BT_SECTOR, BT_SECTOR,
 					       VRING_DESC_F_NEXT, (uint16_t)(i + 1)};
 	table[segs + 1] = (struct vring_desc){b.status, 1, VRING_DESC_F_WRITE, 0};
 	bt_head(&b, VIRTIO_BLK_T_OUT, 3);
-	bt_pattern(vd_at(&b.w.memory, b.data), segs * 2 * BT_SECTOR, 77);
+	bt_pattern(vd_at(&b.w.memory, b.data), (uint32_t)(segs * BT_SECTOR * 2), 77);
 	q->desc[0] = (struct vring_desc){at, (segs + 2) * (uint32_t)sizeof(*table),
 					 VRING_DESC_F_INDIRECT, 0};
 	q->avail->ring[0] = 0;
@@ -395,13 +395,13 @@ static void several_ranges_in_one_request(void **state)
 	(void)state;
 	open_with_data(BT_DISK);
 	for (unsigned i = 0; i < 17; i++)
-		range[i] = (struct virtio_blk_discard_write_zeroes){.sector = htole64(i * 64),
+		range[i] = (struct virtio_blk_discard_write_zeroes){.sector = htole64(i * 64ull),
 								    .num_sectors = htole32(i),
 								    .flags = htole32(i & 1)};
 	assert_int_equal(bt_send(&b, VIRTIO_BLK_T_WRITE_ZEROES, 0, range, 16 * 16),
 			 VIRTIO_BLK_S_OK);
 	for (unsigned i = 0; i < 16; i++)
-		zero(i * 64, i);
+		zero(i * 64ull, i);
 	expect_data();
 	/* One too many; none; a part of one. */
 	assert_int_equal(bt_send(&b, VIRTIO_BLK_T_WRITE_ZEROES, 0, range, 17 * 16),

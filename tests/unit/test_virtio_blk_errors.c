@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "sidecore/virtio/blk_internal.h"
 
@@ -259,14 +260,14 @@ static void operations_outlive_the_thread_that_sent_them(void **state)
 		assert_int_equal(result_of(&fill), 0);
 		for (unsigned i = 0; i < OPS; i++)
 			op[i] = (struct sx_file_op){
-				.verb = SX_FILE_ZERO, .offset = i * 8192, .len = 8192};
+				.verb = SX_FILE_ZERO, .offset = i * 8192ull, .len = 8192};
 		assert_int_equal(pthread_create(&thread, NULL, start_and_end, op), 0);
 		assert_int_equal(pthread_join(thread, NULL), 0);
 		for (unsigned i = 0; i < OPS; i++)
 			assert_int_equal(wait_for_one()->result, 0);
 		fetch = transfer(SX_FILE_READ, &seg, SIZE);
 		assert_int_equal(result_of(&fetch), 0);
-		memset(data, 0, OPS * 8192);
+		memset(data, 0, OPS * 8192ul);
 		assert_memory_equal(got, data, SIZE);
 		close_queue();
 	}
@@ -400,6 +401,59 @@ static void a_reset_waits_for_the_kernel(void **state)
 	close(ends[1]);
 }
 
+/* ---- kill -9 ---- */
+
+/* In a process of its own: write one block after the other, and tell of each when it is answered.
+ */
+static void write_for_ever(int tell)
+{
+	bt_plug(&b, &plain, false);
+	bt_bring_up(&b, BT_FEATURES, 16);
+	for (uint32_t n = 0;; n++) {
+		bt_pattern(data, 4096, n);
+		if (bt_write(&b, n % (SECTORS / 8) * 8, data, 4096) != VIRTIO_BLK_S_OK ||
+		    write(tell, &n, sizeof(n)) != sizeof(n))
+			_exit(1);
+	}
+}
+
+static void killed_processes_lose_nothing_acknowledged(void **state)
+{
+	(void)state;
+	for (uint32_t round = 0; round < 20; round++) {
+		uint32_t n, last = 0;
+		int ends[2];
+		pid_t child;
+
+		memset(&b, 0, sizeof(b));
+		bt_make_image(b.path, sizeof(b.path), BT_DISK, SIZE);
+		assert_int_equal(pipe(ends), 0);
+		child = fork();
+		if (child == 0)
+			write_for_ever(ends[1]);
+		close(ends[1]);
+		while (last < 7 * round && read(ends[0], &n, sizeof(n)) == sizeof(n))
+			last = n;
+		assert_int_equal(kill(child, SIGKILL), 0);
+		assert_int_equal(waitpid(child, NULL, 0), child);
+		while (read(ends[0], &n, sizeof(n)) == sizeof(n))
+			last = n;
+		close(ends[0]);
+		assert_true(last >= 7 * round);
+		/* The next one may be there or not. */
+		for (n = 0; n < last && n < SECTORS / 8; n++) {
+			uint32_t newest = last - (last - n) % (SECTORS / 8);
+
+			if ((last + 1 - n) % (SECTORS / 8) == 0)
+				continue;
+			bt_pattern(data, 4096, newest);
+			bt_peek(&b, n * 4096ull, got, 4096);
+			assert_memory_equal(got, data, 4096);
+		}
+		unlink(b.path);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -413,6 +467,7 @@ int main(void)
 		cmocka_unit_test(an_image_cut_short_gives_errors_there),
 		cmocka_unit_test(a_limit_of_file_size_is_an_error),
 		cmocka_unit_test(a_reset_waits_for_the_kernel),
+		cmocka_unit_test(killed_processes_lose_nothing_acknowledged),
 		/* The last: it leaves the process in a world of its own. */
 		cmocka_unit_test(a_full_file_system_loses_nothing_acknowledged),
 	};

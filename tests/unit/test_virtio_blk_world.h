@@ -28,7 +28,7 @@
 
 #define BT_MEMORY (16u << 20)
 #define BT_DATA   (1u << 20) /* bytes of the buffer for data */
-#define BT_SECTOR 512u
+#define BT_SECTOR ((size_t)512)
 
 #define BT_BIT(f) SX_VIRTIO_BIT(f)
 /* All that the device may offer, but for the features that change the rings. */

@@ -49,6 +49,7 @@ static int make_queues(struct sx_virtio_device *dev, const struct sx_virtio_shap
 
 		if (rc < 0)
 			return rc;
+		vq->polled = dev->env.polled;
 		vq->group = shape->group_of ? shape->group_of[dev->queues] : 0;
 		dev->control[dev->queues].setup.size = shape->queue_size;
 	}

@@ -181,7 +181,7 @@ unsigned sx_virtqueue_pop(struct sx_virtqueue *vq, struct sx_vq_chain *chain, un
 		return 0;
 	sx_store_relaxed(&s->requests, s->requests + n);
 	sx_store_relaxed(&s->batches, s->batches + 1);
-	if (!vq->notify_on)
+	if (vq->polled)
 		sx_store_relaxed(&s->absorbed, s->absorbed + 1);
 	return n;
 }

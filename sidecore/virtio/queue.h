@@ -65,10 +65,10 @@ struct sx_vq_chain {
 
 /* Written by the owner; others may look at them, each number stands alone. */
 struct sx_vq_stats {
-	uint64_t requests;   /* chains popped */
-	uint64_t batches;    /* pops that gave at least one */
-	uint64_t kicks;      /* notifications that the driver sent us by an exit */
-	uint64_t absorbed;   /* batches that polling found without such a notification */
+	uint64_t requests; /* chains popped */
+	uint64_t batches;  /* pops that gave at least one */
+	uint64_t kicks;    /* notifications that the driver sent us by an exit */
+	uint64_t absorbed; /* batches that a poller found by itself: kicks nobody had to hear of */
 	uint64_t interrupts; /* sent */
 	uint64_t suppressed; /* flushes for which the driver wanted none */
 };
@@ -100,6 +100,7 @@ struct sx_virtqueue {
 	bool in_order;
 	bool indirect;
 	bool notify_on; /* the driver was told to notify us */
+	bool polled;    /* device.h: a poller looks at it; else it runs when notified */
 	bool used_wrap; /* packed: our wrap counter */
 	uint16_t size;
 	uint16_t next_used; /* where the next push goes; as next_avail */

@@ -376,6 +376,7 @@ static void a_quiet_device_is_not_kicked(void **state)
 		struct pair p;
 
 		pair_open(&p, 8, features[i]);
+		p.device.polled = true;
 		sx_virtqueue_disable_notify(&p.device);
 		for (unsigned round = 0; round < 1000; round++) {
 			assert_false(offer(&p, 1 + round % 8));

@@ -146,7 +146,8 @@ static bool has_tsc_deadline(const struct sx_pc *pc)
 	return sx_ioctl(pc->vm.fd, KVM_CHECK_EXTENSION, (void *)KVM_CAP_TSC_DEADLINE_TIMER) > 0;
 }
 
-static int set_up_guest(struct sx_pc *pc, struct sx_cpuid *cpuid, struct sx_error *err)
+static int set_up_guest(struct sx_pc *pc, struct sx_cpuid *cpuid, const struct sx_pci_window *high,
+			struct sx_error *err)
 {
 	struct sx_cpuid_config cpu = {
 		.shape = sx_placement_shape(pc->config.place),
@@ -154,34 +155,15 @@ static int set_up_guest(struct sx_pc *pc, struct sx_cpuid *cpuid, struct sx_erro
 		.dedicated = pc->config.idle_poll,
 		.tsc_deadline = has_tsc_deadline(pc),
 	};
-	struct sx_acpi_config acpi = {.vcpus = pc->vcpus};
-	struct sx_pci_window high;
-	int rc = place_high_window(pc, sx_cpuid_physical_bits(cpuid), &high, err);
+	const struct sx_acpi_config acpi = {
+		.vcpus = pc->vcpus, .high_base = high->base, .high_size = high->size};
+	int rc = load_kernel(pc, &acpi, err);
 
-	if (rc < 0)
-		return rc;
-	acpi.high_base = high.base;
-	acpi.high_size = high.size;
-	rc = create_pci(pc, &high, err);
-	if (rc == 0)
-		rc = load_kernel(pc, &acpi, err);
 	if (rc == 0 && pc->entry.legacy)
 		rc = sx_vm_add_timer(&pc->vm, err);
 	if (rc == 0)
 		rc = sx_cpuid_set(cpuid, pc->vcpu, pc->vcpus, &cpu, err);
 	return rc < 0 ? rc : sx_boot_start(pc->vcpu, pc->vcpus, &pc->entry, err);
-}
-
-static int create_guest(struct sx_pc *pc, struct sx_error *err)
-{
-	struct sx_cpuid cpuid;
-	int rc = sx_cpuid_get(&cpuid, pc->config.kvm, err);
-
-	if (rc < 0)
-		return rc;
-	rc = set_up_guest(pc, &cpuid, err);
-	sx_cpuid_free(&cpuid);
-	return rc;
 }
 
 /* ---- who serves it ---- */
@@ -237,10 +219,13 @@ unsigned sx_pc_pollers(const struct sx_pc *pc, const struct sx_poller **poller, 
 
 /* ---- life ---- */
 
-static int create(struct sx_pc *pc, struct sx_error *err)
+static int create(struct sx_pc *pc, struct sx_cpuid *cpuid, struct sx_error *err)
 {
-	int rc = create_vm(pc, err);
+	struct sx_pci_window high;
+	int rc = place_high_window(pc, sx_cpuid_physical_bits(cpuid), &high, err);
 
+	if (rc == 0)
+		rc = create_vm(pc, err);
 	if (rc == 0)
 		rc = sx_pc_create_memory(pc, err);
 	if (rc == 0)
@@ -250,23 +235,30 @@ static int create(struct sx_pc *pc, struct sx_error *err)
 	if (rc == 0)
 		rc = create_devices(pc, err);
 	if (rc == 0)
-		rc = create_guest(pc, err);
+		rc = create_pci(pc, &high, err);
+	if (rc == 0)
+		rc = set_up_guest(pc, cpuid, &high, err);
 	return rc < 0 ? rc : start_serving(pc, err);
 }
 
 int sx_pc_create(struct sx_pc *pc, const struct sx_pc_config *config, struct sx_error *err)
 {
+	struct sx_cpuid cpuid;
 	int rc;
 
 	memset(pc, 0, sizeof(*pc));
 	pc->config = *config;
 	pc->vcpus = sx_placement_vcpus(config->place);
+	pc->low_end = config->memory < SX_PC_LOW_END ? config->memory : SX_PC_LOW_END;
 	pc->vm.fd = -1;
 	pc->uart_irq.fd = -1;
 	pc->console_out.fd = pc->console_in.fd = -1;
 	sx_bus_init(&pc->bus, false);
 	sx_trap_sink_init(&pc->trap, &pc->bus);
-	rc = create(pc, err);
+	rc = sx_cpuid_get(&cpuid, config->kvm, err);
+	if (rc == 0)
+		rc = create(pc, &cpuid, err);
+	sx_cpuid_free(&cpuid);
 	if (rc < 0) {
 		sx_pc_destroy(pc);
 		return sx_fail(err, rc, "cannot build the machine: %s", strerror(-rc));

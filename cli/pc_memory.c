@@ -59,7 +59,6 @@ int sx_pc_create_memory(struct sx_pc *pc, struct sx_error *err)
 		rc = prefault(&pc->ram, err);
 	if (rc < 0)
 		return rc;
-	pc->low_end = c->memory < SX_PC_LOW_END ? c->memory : SX_PC_LOW_END;
 	rc = sx_vm_add_memory(&pc->vm, 0, pc->low_end, pc->ram.base, 0, err);
 	if (rc == 0 && sx_pc_high_memory(pc))
 		rc = sx_vm_add_memory(&pc->vm, SX_PC_HIGH, sx_pc_high_memory(pc),

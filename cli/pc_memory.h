@@ -7,7 +7,7 @@
 
 #include "cli/pc.h"
 
-/* Fill pc->ram and pc->low_end, and give it to the guest. */
+/* Fill pc->ram, and give it to the guest. */
 int sx_pc_create_memory(struct sx_pc *pc, struct sx_error *err);
 
 /* Bytes of it from SX_PC_HIGH on. */

@@ -153,9 +153,9 @@ bool sx_boot_elf_holds(const struct sx_boot *b, const struct sx_boot_elf *elf, s
 
 /* ---- notes ---- */
 
-static uint64_t padded(uint32_t size, uint64_t align)
+static uint64_t padded(uint64_t offset, uint64_t align)
 {
-	return ((uint64_t)size + align - 1) & ~(align - 1);
+	return (offset + align - 1) & ~(align - 1);
 }
 
 static bool is_xens(const struct sx_boot *b, const Elf64_Nhdr *n, uint64_t at)
@@ -184,9 +184,9 @@ static int search_notes(const struct sx_boot *b, const struct segment *s, uint32
 
 		if (rc < 0)
 			return rc;
-		desc = name + padded(n.n_namesz, align);
-		at = desc + padded(n.n_descsz, align);
-		if (at > size)
+		desc = padded(name + n.n_namesz, align);
+		at = padded(desc + n.n_descsz, align);
+		if (desc + n.n_descsz > size)
 			return 0;
 		if (n.n_type != type || (n.n_descsz != 4 && n.n_descsz != 8) ||
 		    !is_xens(b, &n, s->offset + name))

@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# splitx run --kernel: a small Multiboot kernel, and everything that may be wrong with what it is
+# given: one sentence, the documented exit status, nothing left behind. Linux boots in
+# tests/lab/test_boot.sh.
+set -euo pipefail
+source=$(dirname "$(realpath "$0")")/multiboot.S
+# shellcheck source=tests/cli/common.sh
+. "$(dirname "$0")/common.sh"
+
+run=("$SPLITX" run --watchdog 0)
+has_kvm=
+if [ -r /dev/kvm ] && [ -w /dev/kvm ]; then has_kvm=yes; fi
+
+# Run what needs KVM, or say that it is skipped.
+with_kvm() { # COMMAND NAME ...
+	if [ -n "$has_kvm" ]; then
+		"$@"
+	else
+		skip "$2" "there is no /dev/kvm that can be used"
+	fi
+}
+
+"${CC:-cc}" -m32 -ffreestanding -nostdlib -static -no-pie -Wl,--build-id=none \
+	-Wl,-Ttext-segment=0x100000 -Wl,-z,max-page-size=4096 -o "$tmp/kernel" "$source"
+printf hello >"$tmp/one"
+printf world >"$tmp/two"
+truncate -s 1M "$tmp/disk" "$tmp/other"
+
+# ---- it starts, is given what it was promised, and switches the machine off ----
+
+says() { # NAME TEXT OPTION...
+	local name=$1 text=$2
+	shift 2
+	invoke "${run[@]}" --kernel "$tmp/kernel" "$@"
+	if [ "$status" -ne 0 ]; then
+		not_ok "$name" "exit status $status"
+	elif [ "$(cat "$tmp/out")" != "$text" ]; then
+		not_ok "$name" "it says something else"
+	elif [ -n "$left" ]; then
+		not_ok "$name" "left behind:$left"
+	else
+		ok "$name"
+	fi
+}
+
+for mode in trap split; do
+	with_kvm says "a kernel alone, $mode" 'command line: kernel console=ttyS0
+loader: splitx
+memory: 511 MiB
+modules: 0' --mode $mode
+	with_kvm says "with modules and a command line, $mode" 'command line: kernel a=1 b
+loader: splitx
+memory: 5119 MiB
+modules: 2
+one is hello
+two is world' --mode $mode --append 'a=1 b' --initrd "$tmp/one" --initrd "$tmp/two" --memory 5G
+	with_kvm says "with four vCPUs, devices and idle cores, $mode" 'command line: kernel 
+loader: splitx
+memory: 63 MiB
+modules: 0' --mode $mode --vcpus 4 --append '' --memory 64M --rng --disk "$tmp/disk,serial=1" \
+		--disk "$tmp/other,readonly,block=512,cache=cached" --prefault --wait pause:50
+done
+
+# ---- kernels and initrds that are none ----
+
+refuses() { # NAME STATUS TEXT OPTION...
+	local name=$1 want=$2 text=$3
+	shift 3
+	with_kvm fails "$name, trapped" "$want" "$text" "${run[@]}" --mode trap "$@"
+	with_kvm fails "$name, split" "$want" "$text" "${run[@]}" --mode split "$@"
+}
+
+: >"$tmp/empty"
+head -c 4096 /dev/zero | tr '\0' x >"$tmp/text"
+head -c 5000 "$tmp/kernel" >"$tmp/cut"
+truncate -s 20M "$tmp/large"
+k=("--kernel" "$tmp/kernel")
+
+refuses "no such kernel" 66 "cannot open kernel" --kernel "$tmp/nothing"
+refuses "a kernel that is a directory" 65 "not a regular file" --kernel "$tmp"
+refuses "a kernel that is empty" 65 "is empty" --kernel "$tmp/empty"
+refuses "a kernel that is a text" 65 "of no kind that can be started" --kernel "$tmp/text"
+refuses "a kernel that is a program" 65 "of no kind that can be started" --kernel "$SPLITX"
+refuses "a kernel that is cut short" 65 "cut short" --kernel "$tmp/cut"
+refuses "no such initrd" 66 "cannot open initrd" "${k[@]}" --initrd "$tmp/nothing"
+refuses "an initrd that is empty" 65 "is empty" "${k[@]}" --initrd "$tmp/empty"
+refuses "an initrd that is a device" 65 "not a regular file" "${k[@]}" --initrd /dev/zero
+refuses "an initrd that is too large" 65 "give more by --memory" "${k[@]}" --initrd "$tmp/large" \
+	--memory 16M
+long=$(head -c 70000 "$tmp/large" | tr '\0' x)
+refuses "a command line that is too long" 64 "shorten it" "${k[@]}" --append "$long"
+
+# ---- machines that cannot be ----
+
+refuses "too little memory" 64 "at least 16 MiB" "${k[@]}" --memory 15M
+refuses "memory of half a page" 64 "multiple of 4 KiB" "${k[@]}" --memory 65537K
+refuses "memory beyond all addresses" 64 "change --memory" "${k[@]}" --memory 300000G
+with_kvm fails "more vCPUs than cores that keep theirs" 64 "use --idle halt" "${run[@]}" \
+	"${k[@]}" --mode trap --idle poll --vcpus 64
+refuses "no such disk" 66 "$tmp/nothing" "${k[@]}" --disk "$tmp/nothing"
+refuses "a disk with a word too many" 64 "not 'fast'" "${k[@]}" --disk "$tmp/disk,fast"
+refuses "a disk with a bad number of queues" 64 "queues= of --disk" "${k[@]}" \
+	--disk "$tmp/disk,queues=0"
+refuses "a disk twice" 69 "$tmp/disk" "${k[@]}" --disk "$tmp/disk" --disk "$tmp/disk"
+
+# ---- command lines ----
+
+for option in "--initrd x" "--append x" "--cpu host" "--idle poll" --hugepages --prefault \
+	"--reboot exit" "--disk x" --rng; do
+	read -ra words <<<"$option"
+	fails "${words[0]} for a micro-guest" 64 "${words[0]} is for kernels" "$SPLITX" run \
+		"${words[@]}" guest
+done
+fails "a kernel and a micro-guest" 64 "not both" "$SPLITX" run --kernel x guest
+fails "another processor" 64 "--cpu is host or host,nested" "$SPLITX" run --kernel x --cpu max
+fails "another way to idle" 64 "--idle is halt or poll" "$SPLITX" run --kernel x --idle spin
+fails "another reboot" 64 "--reboot is exit or restart" "$SPLITX" run --kernel x --reboot never
+many=()
+for _ in {1..17}; do many+=(--initrd x); done
+fails "too many initrds" 64 "16 times at most" "$SPLITX" run --kernel x "${many[@]}"
+many=()
+for _ in {1..32}; do many+=(--rng); done
+fails "too many devices" 64 "at most 31 devices" "$SPLITX" run --kernel x "${many[@]}"
+finish

@@ -40,10 +40,10 @@ struct sx_virtio_ops {
 
 	/*
 	 * group: look at what the driver made available on @vq, take a bounded amount of it, and
-	 * push what is done. Returns how many items were done. 0 when it cannot be taken now, say
-	 * because the back end is full; then poll(), if there is one, goes on with it, and in trap
-	 * mode the driver does not notify us again before the queue was empty. The caller flushes.
-	 * Called only while sx_virtqueue_ready() says that there is something.
+	 * push what is done. Returns how many items were done; the caller flushes. 0 when it cannot
+	 * be taken now, say because the back end is full: then poll() goes on with it, and in trap
+	 * mode the driver does not notify us again before the queue was empty. Called only while
+	 * sx_virtqueue_ready() says that there is something.
 	 */
 	unsigned (*process)(struct sx_virtio_device *dev, struct sx_virtqueue *vq);
 

@@ -170,9 +170,7 @@ static unsigned drain(struct sx_virtio_group *g, struct sx_virtqueue *vq)
 	do {
 		sx_virtqueue_disable_notify(vq);
 		dry = run_dry(g, vq, &work);
-		if (!dry && g->dev->ops->poll)
-			break;
-	} while (sx_virtqueue_enable_notify(vq) && dry);
+	} while (dry && sx_virtqueue_enable_notify(vq));
 	return work;
 }
 

@@ -22,7 +22,7 @@ static size_t random_bytes(void *to, size_t len)
 	do
 		got = getrandom(to, len, GRND_NONBLOCK);
 	while (got < 0 && errno == EINTR);
-	return got < 0 ? 0 : (size_t)got; /* EAGAIN: the host has not seeded its pool yet */
+	return got < 0 ? 0 : (size_t)got;
 }
 
 /* Fill from the front, at most @limit bytes; returns how many. */
@@ -60,8 +60,7 @@ static unsigned process(struct sx_virtio_device *dev, struct sx_virtqueue *vq)
 		}
 		done = fill(&chain, left);
 		if (!done) {
-			/* Nothing to give now; it is tried again next turn. */
-			sx_virtqueue_unpop(vq, &chain, 1);
+			sx_virtqueue_fail(vq, "the host gives no random bytes");
 			break;
 		}
 		sx_virtqueue_push(vq, &chain, done);
@@ -87,7 +86,14 @@ int sx_virtio_rng_init(struct sx_virtio_rng *rng, const struct sx_virtio_env *en
 		.max_segs = MAX_SEGS,
 	};
 
+	uint8_t byte;
+
 	memset(rng, 0, sizeof(*rng));
+	/* A pool that was seeded once stays so; from then on nothing blocks (getrandom(2)). */
+	if (!random_bytes(&byte, 1))
+		return sx_fail(err, -EAGAIN,
+			       "the host has not gathered enough entropy yet; start the guest with "
+			       "a source of random numbers a little later");
 	return sx_virtio_device_init(&rng->dev, &ops, &shape, env, err);
 }
 

@@ -33,6 +33,7 @@ struct model {
 	unsigned started[QUEUES], stops_asked[QUEUES], resets;
 	bool under_way; /* queue_stop() says that I/O is */
 	bool full;      /* the back end takes nothing */
+	bool takes;     /* poll() takes a chain of queue 0 by itself */
 	unsigned late;  /* chains that poll() is to complete */
 	struct sx_vq_chain held[SIZE];
 	unsigned holds;
@@ -75,6 +76,14 @@ static unsigned poll(struct sx_virtio_device *dev, unsigned group)
 	struct model *m = model_of(dev);
 	unsigned n = 0;
 
+	if (group == 0 && m->takes) {
+		struct iovec pool[8];
+		struct sx_vq_chain c;
+
+		n = sx_virtqueue_pop(&dev->queue[0], &c, 1, pool, 8);
+		if (n)
+			sx_virtqueue_push(&dev->queue[0], &c, 0);
+	}
 	for (; group == 0 && m->late && m->holds; n++, m->late--)
 		sx_virtqueue_push(&dev->queue[0], &m->held[--m->holds], 0);
 	return n;
@@ -336,6 +345,7 @@ static void status_goes_one_way(void **state)
 	assert_int_equal(vw_status(&d), ACKNOWLEDGED); /* there are no features */
 	write_status(VIRTIO_CONFIG_S_ACKNOWLEDGE);
 	assert_int_equal(vw_status(&d), ACKNOWLEDGED); /* no bit is cleared */
+	assert_int_equal(m.dev.refused, 1);
 	write_status(ACKNOWLEDGED | VIRTIO_CONFIG_S_NEEDS_RESET);
 	assert_int_equal(vw_status(&d), ACKNOWLEDGED); /* that one is ours */
 	write_status(ACKNOWLEDGED | VIRTIO_CONFIG_S_FAILED);
@@ -402,6 +412,8 @@ static void a_reset_waits_for_what_is_under_way(void **state)
 	assert_int_equal(vw_get(&d, VIRTIO_PCI_COMMON_Q_SIZE, 2), SIZE);
 	assert_int_equal(vw_get(&d, VIRTIO_PCI_COMMON_Q_MSIX, 2), VIRTIO_MSI_NO_VECTOR);
 	assert_int_equal(vw_get(&d, VIRTIO_PCI_COMMON_MSIX, 2), VIRTIO_MSI_NO_VECTOR);
+	vw_set(&d, VIRTIO_PCI_COMMON_GFSELECT, 4, 1);
+	assert_int_equal(vw_get(&d, VIRTIO_PCI_COMMON_GF, 4), 0);
 	vw_stop(&d);
 	bring_up(0);
 	assert_true(echo(3, 1));
@@ -586,6 +598,26 @@ static void a_full_back_end_goes_on_later(void **state)
 	assert_int_equal(m.dev.queue[0].stats.kicks, m.dev.env.polled ? 0 : 2);
 }
 
+/* As a network device takes the driver's buffers when a frame comes. */
+static void what_poll_empties_is_announced_again(void **state)
+{
+	const struct vd_buffer b[] = {{0x1000, 1}, {0x1001, 1}};
+	uint32_t len;
+	void *token;
+
+	(void)state;
+	bring_up(SX_VIRTIO_BIT(VIRTIO_RING_F_EVENT_IDX));
+	m.full = true;
+	assert_int_equal(vd_add(&d.queue[0], b, 1, 1, NULL), 0);
+	vw_kick(&d, 0);
+	m.takes = true;
+	assert_int_equal(sx_virtio_device_poll(&m.dev), 1);
+	assert_int_equal(vd_take(&d.queue[0], &token, &len), 1);
+	m.takes = false;
+	assert_int_equal(vd_add(&d.queue[0], b, 1, 1, NULL), 0);
+	assert_int_equal(vd_publish(&d.queue[0]), !m.dev.env.polled);
+}
+
 static void completions_come_from_the_back_end(void **state)
 {
 	const struct vd_buffer b = {0x1000, 1};
@@ -736,6 +768,8 @@ int main(void)
 		SPLIT(a_queue_that_cannot_start_needs_a_reset),
 		TRAP(a_full_back_end_goes_on_later),
 		SPLIT(a_full_back_end_goes_on_later),
+		TRAP(what_poll_empties_is_announced_again),
+		SPLIT(what_poll_empties_is_announced_again),
 		TRAP(completions_come_from_the_back_end),
 		SPLIT(completions_come_from_the_back_end),
 		TRAP(configuration_is_read_in_any_size),

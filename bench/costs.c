@@ -18,7 +18,8 @@
 /* ---- idle pollers ---- */
 
 #define IDLE_RING_ORDER 4
-#define IDLE_TIME_NS    20000000u
+#define IDLE_TIME_NS    1000000u
+#define IDLE_WINDOWS    31u
 
 struct idle_rings {
 	unsigned count;
@@ -65,18 +66,31 @@ static void idle_rings_close(struct idle_rings *r)
 	sx_region_destroy(&r->memory);
 }
 
-/* ns for each turn of the sidecore's loop, over a while. */
+static int ascending(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* ns for each turn of the sidecore's loop: the median of short windows, for it may be preempted. */
 static double turn_ns(const struct sx_sidecore *sc)
 {
 	const struct timespec while_ = {.tv_nsec = IDLE_TIME_NS};
-	struct sx_sidecore_stats a, b;
-	uint64_t begin = sx_now_ns(), end;
+	double ns[IDLE_WINDOWS];
 
-	sx_sidecore_stats(sc, &a);
-	nanosleep(&while_, NULL);
-	sx_sidecore_stats(sc, &b);
-	end = sx_now_ns();
-	return b.turns > a.turns ? (double)(end - begin) / (double)(b.turns - a.turns) : 0;
+	for (unsigned i = 0; i < IDLE_WINDOWS; i++) {
+		struct sx_sidecore_stats a, b;
+		uint64_t begin = sx_now_ns(), end;
+
+		sx_sidecore_stats(sc, &a);
+		nanosleep(&while_, NULL);
+		sx_sidecore_stats(sc, &b);
+		end = sx_now_ns();
+		ns[i] = (double)(end - begin) / (double)(b.turns - a.turns + 1);
+	}
+	qsort(ns, IDLE_WINDOWS, sizeof(ns[0]), ascending);
+	return ns[IDLE_WINDOWS / 2];
 }
 
 int sx_cost_idle_poller(struct sx_rig *rig, unsigned count, double *ns, struct sx_error *err)
@@ -243,13 +257,6 @@ static int measure_start(const struct sx_rig *rig, double *ms, struct sx_error *
 		return sx_fail(err, -EIO, "splitx run did not run: %.200s", text);
 	*ms = (double)(first - begin) / 1e6;
 	return 0;
-}
-
-static int ascending(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
 }
 
 int sx_cost_process(const struct sx_rig *rig, unsigned starts, struct sx_cost_process *cost,

@@ -189,6 +189,9 @@ int sx_rig_run(struct sx_rig *rig, const struct sx_rig_command *c, struct sx_sam
 			       (unsigned long long)page->done, (unsigned long long)page->failures);
 	for (uint32_t i = 0; i < c->samples; i++)
 		sx_samples_add(s, page->sample[i]);
+	/* The yield itself is one. */
+	if (after == before)
+		return sx_fail(err, -ENOTSUP, "this host's KVM does not count exits");
 	sum->exits += after - before - 1;
 	sum->ops += page->done;
 	return 0;

@@ -392,12 +392,22 @@ static int enter_split(struct sx_machine *m, struct sx_error *err)
 	rc = sx_vm_add_memory(&m->vm, SX_MACHINE_TWIN_GPA, SX_TESTDEV_SIZE, m->twin_page.base, 0,
 			      err);
 	if (rc < 0)
-		return rc;
+		goto fail_range;
 	rc = join_sidecores(m);
-	if (rc < 0)
-		return sx_fail(err, rc, "a sidecore has no room for the machine's devices");
+	if (rc < 0) {
+		sx_fail(err, rc, "a sidecore has no room for the machine's devices");
+		goto fail_memory;
+	}
 	set_sinks(m, sx_split_sink(&m->split));
 	return 0;
+
+fail_memory:
+	leave_sidecores(m);
+	sx_vm_remove_memory(&m->vm, SX_MACHINE_TWIN_GPA);
+fail_range:
+	/* It was on the bus a moment ago, so there is room for it. */
+	sx_bus_add(&m->bus, &m->twin_range, NULL);
+	return rc;
 }
 
 static int enter_trap(struct sx_machine *m, struct sx_error *err)
@@ -422,10 +432,10 @@ int sx_machine_set_mode(struct sx_machine *m, enum sx_mode mode, struct sx_error
 			set_sinks(m, sx_trap_sink(&m->trap));
 		return 0;
 	}
-	m->mode = mode;
 	rc = mode == SX_SPLIT ? enter_split(m, err) : enter_trap(m, err);
 	if (rc < 0)
 		return rc;
+	m->mode = mode;
 	m->boot.split = mode == SX_SPLIT;
 	return sx_memmap_write(&m->vm.memory, SX_GUEST_BOOT_INFO, &m->boot, sizeof(m->boot));
 }

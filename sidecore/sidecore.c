@@ -17,8 +17,8 @@
 
 #define NAME_SIZE 32
 
-/* A drain ends after this many turns even if a guest keeps posting. */
-#define DRAIN_TURNS 1000000
+/* A drain ends after this time even if a guest keeps posting. */
+#define DRAIN_NS 10000000u
 
 #define NO_POLLER UINT32_MAX /* `current` between turns */
 
@@ -146,7 +146,9 @@ static void idle(struct sx_sidecore *sc)
 
 static void drain(struct sx_sidecore *sc)
 {
-	for (unsigned i = 0; i < DRAIN_TURNS && turn(sc, false); i++)
+	uint64_t end = sx_now_ns() + DRAIN_NS;
+
+	while (turn(sc, false) && sx_now_ns() < end)
 		rcu_quiescent_state();
 }
 

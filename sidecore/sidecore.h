@@ -37,8 +37,8 @@ int sx_sidecore_start(struct sx_sidecore **sc, const struct sx_sidecore_config *
 		      struct sx_error *err);
 
 /*
- * Stop with drain: the loop goes on until a whole turn found no work (or a bounded number of
- * turns did), then ends. Pollers still there are removed. NULL is allowed.
+ * Stop with drain: the loop goes on until a whole turn found no work (or a set time has
+ * passed), then ends. Pollers still there are removed. NULL is allowed.
  *
  * This and the calls below: any thread but a sidecore's, and not as an online RCU reader. They
  * return when it has happened.

@@ -55,7 +55,7 @@ static int probe_read(void *dev, uint64_t offset, unsigned size, uint64_t *value
 {
 	struct probe *p = dev;
 
-	sx_fuzz_require(p->there && (wide)offset + size <= p->range.size);
+	fuzz_require(p->there && (wide)offset + size <= p->range.size);
 	*value = p->value;
 	return SX_EXIT_CONTINUE;
 }
@@ -64,7 +64,7 @@ static int probe_write(void *dev, uint64_t offset, unsigned size, uint64_t value
 {
 	struct probe *p = dev;
 
-	sx_fuzz_require(p->there && (wide)offset + size <= p->range.size);
+	fuzz_require(p->there && (wide)offset + size <= p->range.size);
 	p->value = value;
 	return SX_EXIT_CONTINUE;
 }
@@ -135,17 +135,17 @@ static void add(struct world *w, unsigned i, enum sx_bus_space space, uint64_t b
 					 .ops = &probe_ops,
 					 .dev = p};
 	expected = expected_add(w, &p->range);
-	sx_fuzz_require(sx_bus_add(&w->bus, &p->range, &err) == expected);
-	sx_fuzz_require((expected == 0) == (err.text[0] == '\0'));
+	fuzz_require(sx_bus_add(&w->bus, &p->range, &err) == expected);
+	fuzz_require((expected == 0) == (err.text[0] == '\0'));
 	p->there = expected == 0;
 	w->there += p->there;
 }
 
-static void fill(struct world *w, struct sx_fuzz_input *in)
+static void fill(struct world *w, struct fuzz_input *in)
 {
-	unsigned count = 2 * (unsigned)sx_fuzz_take(in, 1);
-	enum sx_bus_space space = sx_fuzz_take(in, 1) % 2 ? SX_BUS_PIO : SX_BUS_MMIO;
-	uint64_t base = sx_fuzz_take(in, 8);
+	unsigned count = 2 * (unsigned)fuzz_take(in, 1);
+	enum sx_bus_space space = fuzz_take(in, 1) % 2 ? SX_BUS_PIO : SX_BUS_MMIO;
+	uint64_t base = fuzz_take(in, 8);
 
 	for (unsigned i = 0; i < count; i++)
 		add(w, i, space, base + i * 0x1000ull, 0x1000);
@@ -172,67 +172,67 @@ static void access_bus(struct world *w, unsigned kind, unsigned size, uint64_t a
 	uint64_t counted = r ? r->reads + r->writes : 0;
 	int rc;
 
-	sx_fuzz_require(sx_bus_find(&w->bus, space, x.addr, x.size) == r);
+	fuzz_require(sx_bus_find(&w->bus, space, x.addr, x.size) == r);
 	rc = sx_bus_access(&w->bus, &x);
 	if (r) {
 		bool ends = r == &w->debug_exit.range && x.kind == SX_EXIT_PIO_OUT;
 
-		sx_fuzz_require(rc == (ends ? SX_EXIT_STOP : SX_EXIT_CONTINUE));
-		sx_fuzz_require(r->reads + r->writes == counted + 1);
+		fuzz_require(rc == (ends ? SX_EXIT_STOP : SX_EXIT_CONTINUE));
+		fuzz_require(r->reads + r->writes == counted + 1);
 	} else if (w->bus.strict) {
-		sx_fuzz_require(rc == -ENXIO && x.value == value);
+		fuzz_require(rc == -ENXIO && x.value == value);
 	} else {
-		sx_fuzz_require(rc == SX_EXIT_CONTINUE && x.value == sx_bus_all_ones(x.size));
+		fuzz_require(rc == SX_EXIT_CONTINUE && x.value == sx_bus_all_ones(x.size));
 		w->nowhere++;
 	}
-	sx_fuzz_require(w->bus.nowhere == w->nowhere);
+	fuzz_require(w->bus.nowhere == w->nowhere);
 }
 
-static void access_near(struct world *w, struct sx_fuzz_input *in)
+static void access_near(struct world *w, struct fuzz_input *in)
 {
-	const struct sx_bus_range *r = &w->probe[sx_fuzz_take(in, 2) % PROBES].range;
-	unsigned kind = (unsigned)sx_fuzz_take(in, 1), size = (unsigned)sx_fuzz_take(in, 1);
-	int8_t distance = (int8_t)sx_fuzz_take(in, 1);
+	const struct sx_bus_range *r = &w->probe[fuzz_take(in, 2) % PROBES].range;
+	unsigned kind = (unsigned)fuzz_take(in, 1), size = (unsigned)fuzz_take(in, 1);
+	int8_t distance = (int8_t)fuzz_take(in, 1);
 	/* Its lowest bit says from where. */
 	uint64_t from = distance & 1 ? r->base + r->size : r->base;
 
 	/* The sum may wrap round. */
-	access_bus(w, kind, size, from + (uint64_t)(int64_t)(distance / 2), sx_fuzz_take(in, 8));
+	access_bus(w, kind, size, from + (uint64_t)(int64_t)(distance / 2), fuzz_take(in, 8));
 }
 
-static void access_device(struct world *w, struct sx_fuzz_input *in)
+static void access_device(struct world *w, struct fuzz_input *in)
 {
-	const struct sx_bus_range *r = w->device[sx_fuzz_take(in, 1) % 3];
-	unsigned kind = (unsigned)sx_fuzz_take(in, 1) % 2, size = (unsigned)sx_fuzz_take(in, 1);
-	uint64_t offset = sx_fuzz_take(in, 1);
+	const struct sx_bus_range *r = w->device[fuzz_take(in, 1) % 3];
+	unsigned kind = (unsigned)fuzz_take(in, 1) % 2, size = (unsigned)fuzz_take(in, 1);
+	uint64_t offset = fuzz_take(in, 1);
 
 	access_bus(w, r->space == SX_BUS_PIO ? kind : kind + 2, size, r->base + offset,
-		   sx_fuzz_take(in, 8));
+		   fuzz_take(in, 8));
 }
 
-static void step(struct world *w, struct sx_fuzz_input *in)
+static void step(struct world *w, struct fuzz_input *in)
 {
 	unsigned a, b;
 	uint64_t base;
 
-	switch (sx_fuzz_take(in, 1) % STEPS) {
+	switch (fuzz_take(in, 1) % STEPS) {
 	case ADD:
-		a = (unsigned)sx_fuzz_take(in, 2);
-		b = (unsigned)sx_fuzz_take(in, 1);
-		base = sx_fuzz_take(in, 8);
-		add(w, a, b % 2 ? SX_BUS_PIO : SX_BUS_MMIO, base, sx_fuzz_take(in, 8));
+		a = (unsigned)fuzz_take(in, 2);
+		b = (unsigned)fuzz_take(in, 1);
+		base = fuzz_take(in, 8);
+		add(w, a, b % 2 ? SX_BUS_PIO : SX_BUS_MMIO, base, fuzz_take(in, 8));
 		break;
 	case FILL:
 		fill(w, in);
 		break;
 	case REMOVE:
-		remove_probe(w, (unsigned)sx_fuzz_take(in, 2));
+		remove_probe(w, (unsigned)fuzz_take(in, 2));
 		break;
 	case ACCESS:
-		a = (unsigned)sx_fuzz_take(in, 1);
-		b = (unsigned)sx_fuzz_take(in, 1);
-		base = sx_fuzz_take(in, 8);
-		access_bus(w, a, b, base, sx_fuzz_take(in, 8));
+		a = (unsigned)fuzz_take(in, 1);
+		b = (unsigned)fuzz_take(in, 1);
+		base = fuzz_take(in, 8);
+		access_bus(w, a, b, base, fuzz_take(in, 8));
 		break;
 	case NEAR:
 		access_near(w, in);
@@ -267,13 +267,15 @@ static void open_world(struct world *w, bool strict)
 	w->there = 3;
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length)
 {
-	struct sx_fuzz_input in = {data, length};
+	struct fuzz_input in = {data, length};
 	static struct world w;
 
 	sx_rcu_register();
-	open_world(&w, sx_fuzz_take(&in, 1) & 1);
+	open_world(&w, fuzz_take(&in, 1) & 1);
 	for (unsigned i = 0; i < MAX_STEPS && in.left; i++)
 		step(&w, &in);
 	sx_bus_destroy(&w.bus);

@@ -89,47 +89,49 @@ static void poll_and_compare(struct world *w)
 	memcpy(w->before, w->page, SX_TESTDEV_SIZE);
 	expected = model_poll(w);
 	events = w->twin.poller.poll(w->twin.poller.ctx);
-	sx_fuzz_require(events == expected);
-	sx_fuzz_require(!memcmp(w->page, w->before, SX_TESTDEV_SIZE));
-	sx_fuzz_require(w->twin.restored == w->model.restored);
-	sx_fuzz_require(w->irq.raised == w->model.interrupts);
-	sx_fuzz_require(w->twin.dev.irq_failures == 0);
+	fuzz_require(events == expected);
+	fuzz_require(!memcmp(w->page, w->before, SX_TESTDEV_SIZE));
+	fuzz_require(w->twin.restored == w->model.restored);
+	fuzz_require(w->irq.raised == w->model.interrupts);
+	fuzz_require(w->twin.dev.irq_failures == 0);
 	/* Nobody has written since. */
-	sx_fuzz_require(w->twin.poller.poll(w->twin.poller.ctx) == 0);
+	fuzz_require(w->twin.poller.poll(w->twin.poller.ctx) == 0);
 }
 
-static void step(struct world *w, struct sx_fuzz_input *in)
+static void step(struct world *w, struct fuzz_input *in)
 {
 	uint64_t at;
 
-	switch (sx_fuzz_take(in, 1) % STEPS) {
+	switch (fuzz_take(in, 1) % STEPS) {
 	case WRITE_REGISTER:
-		at = sx_fuzz_take(in, 1) % REGISTERS;
-		w->page[at] = sx_fuzz_take(in, 8);
+		at = fuzz_take(in, 1) % REGISTERS;
+		w->page[at] = fuzz_take(in, 8);
 		break;
 	case WRITE_WORD:
-		at = sx_fuzz_take(in, 2) % WORDS;
-		w->page[at] = sx_fuzz_take(in, 8);
+		at = fuzz_take(in, 2) % WORDS;
+		w->page[at] = fuzz_take(in, 8);
 		break;
 	case WRITE_BYTE:
-		at = sx_fuzz_take(in, 2) % SX_TESTDEV_SIZE;
-		((uint8_t *)w->page)[at] = (uint8_t)sx_fuzz_take(in, 1);
+		at = fuzz_take(in, 2) % SX_TESTDEV_SIZE;
+		((uint8_t *)w->page)[at] = (uint8_t)fuzz_take(in, 1);
 		break;
 	case COPY_WORD:
-		at = sx_fuzz_take(in, 1) % REGISTERS;
-		w->page[at] = w->page[sx_fuzz_take(in, 1) % REGISTERS];
+		at = fuzz_take(in, 1) % REGISTERS;
+		w->page[at] = w->page[fuzz_take(in, 1) % REGISTERS];
 		break;
 	case FLOOD:
-		memset(w->page, (int)sx_fuzz_take(in, 1), SX_TESTDEV_SIZE);
+		memset(w->page, (int)fuzz_take(in, 1), SX_TESTDEV_SIZE);
 		break;
 	case POLL:
 		poll_and_compare(w);
 	}
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length)
 {
-	struct sx_fuzz_input in = {data, length};
+	struct fuzz_input in = {data, length};
 	static struct world w;
 
 	memset(&w, 0, sizeof(w));

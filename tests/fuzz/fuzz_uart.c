@@ -60,7 +60,7 @@ static void expect_send(struct world *w, uint8_t byte)
 		return;
 	if (!sx_byte_queue_room(&w->out)) {
 		/* Lost; but never after LSR has promised room. */
-		sx_fuzz_require(!w->promised);
+		fuzz_require(!w->promised);
 		return;
 	}
 	w->sent[w->sent_count++ % SX_BYTE_QUEUE_SIZE] = byte;
@@ -75,23 +75,23 @@ static void port_write(struct world *w, unsigned reg, uint8_t value)
 
 	if (reg == DATA)
 		expect_send(w, value);
-	sx_fuzz_require(w->uart.range.ops->write(&w->uart, reg, 1, value) == SX_EXIT_CONTINUE);
-	sx_fuzz_require(w->uart.overruns == before + (sends && !room));
+	fuzz_require(w->uart.range.ops->write(&w->uart, reg, 1, value) == SX_EXIT_CONTINUE);
+	fuzz_require(w->uart.overruns == before + (sends && !room));
 }
 
 static void check_data(struct world *w, uint8_t value, uint64_t in_before, unsigned looped_before)
 {
 	if (!data_is_thr(w)) {
-		sx_fuzz_require(value == w->uart.dll);
+		fuzz_require(value == w->uart.dll);
 		return;
 	}
 	if (looped_before || looping(w)) {
-		sx_fuzz_require(w->uart.bytes_in == in_before);
+		fuzz_require(w->uart.bytes_in == in_before);
 		return;
 	}
 	/* From the wire, in order, while there is any. */
-	sx_fuzz_require(w->uart.bytes_in == in_before + (in_before < w->typed_count));
-	sx_fuzz_require(value == (in_before < w->typed_count ? (uint8_t)in_before : 0));
+	fuzz_require(w->uart.bytes_in == in_before + (in_before < w->typed_count));
+	fuzz_require(value == (in_before < w->typed_count ? (uint8_t)in_before : 0));
 }
 
 static void check_status(struct world *w, uint8_t lsr)
@@ -99,9 +99,9 @@ static void check_status(struct world *w, uint8_t lsr)
 	bool room = looping(w) || sx_byte_queue_room(&w->out) >= SX_UART_FIFO;
 	bool ready = w->uart.looped_count || (!looping(w) && w->typed_count > w->uart.bytes_in);
 
-	sx_fuzz_require((lsr & 0x60) == (room ? 0x60 : 0));
-	sx_fuzz_require((lsr & 0x01) == ready);
-	sx_fuzz_require(!(lsr & 0x9c));
+	fuzz_require((lsr & 0x60) == (room ? 0x60 : 0));
+	fuzz_require((lsr & 0x01) == ready);
+	fuzz_require(!(lsr & 0x9c));
 	if ((lsr & 0x20) && !looping(w))
 		w->promised = SX_UART_FIFO;
 }
@@ -111,31 +111,31 @@ static void port_read(struct world *w, unsigned reg)
 	uint64_t value = UINT64_MAX, in_before = w->uart.bytes_in;
 	unsigned looped_before = w->uart.looped_count;
 
-	sx_fuzz_require(w->uart.range.ops->read(&w->uart, reg, 1, &value) == SX_EXIT_CONTINUE);
-	sx_fuzz_require(value <= 0xff);
+	fuzz_require(w->uart.range.ops->read(&w->uart, reg, 1, &value) == SX_EXIT_CONTINUE);
+	fuzz_require(value <= 0xff);
 	if (reg == DATA)
 		check_data(w, (uint8_t)value, in_before, looped_before);
 	else if (reg == LSR)
 		check_status(w, (uint8_t)value);
 	else if (reg == MCR)
-		sx_fuzz_require(!(value & 0xe0));
+		fuzz_require(!(value & 0xe0));
 	else if (reg == IER && data_is_thr(w))
-		sx_fuzz_require(!(value & 0xf0));
+		fuzz_require(!(value & 0xf0));
 }
 
-static void wide(struct world *w, struct sx_fuzz_input *in)
+static void wide(struct world *w, struct fuzz_input *in)
 {
-	unsigned reg = (unsigned)sx_fuzz_take(in, 1);
-	unsigned size = 2 + (unsigned)sx_fuzz_take(in, 1) % 7;
-	uint64_t value = sx_fuzz_take(in, 8), before = w->uart.refused;
+	unsigned reg = (unsigned)fuzz_take(in, 1);
+	unsigned size = 2 + (unsigned)fuzz_take(in, 1) % 7;
+	uint64_t value = fuzz_take(in, 8), before = w->uart.refused;
 
 	if (reg & 0x80) {
 		w->uart.range.ops->write(&w->uart, reg % 8, size, value);
 	} else {
 		w->uart.range.ops->read(&w->uart, reg % 8, size, &value);
-		sx_fuzz_require(value == sx_bus_all_ones(size));
+		fuzz_require(value == sx_bus_all_ones(size));
 	}
-	sx_fuzz_require(w->uart.refused == before + 1);
+	fuzz_require(w->uart.refused == before + 1);
 }
 
 static void type(struct world *w, unsigned count)
@@ -155,34 +155,34 @@ static void drain(struct world *w, unsigned most)
 
 	for (; most && (n = sx_byte_queue_pull(&w->out, got, sizeof(got))) != 0; most--)
 		for (uint32_t i = 0; i < n; i++)
-			sx_fuzz_require(got[i] == w->sent[w->taken_count++ % SX_BYTE_QUEUE_SIZE]);
-	sx_fuzz_require(w->taken_count <= w->sent_count);
+			fuzz_require(got[i] == w->sent[w->taken_count++ % SX_BYTE_QUEUE_SIZE]);
+	fuzz_require(w->taken_count <= w->sent_count);
 }
 
-static void step(struct world *w, struct sx_fuzz_input *in)
+static void step(struct world *w, struct fuzz_input *in)
 {
 	unsigned reg, count;
 
-	switch (sx_fuzz_take(in, 1) % STEPS) {
+	switch (fuzz_take(in, 1) % STEPS) {
 	case WRITE:
-		reg = (unsigned)sx_fuzz_take(in, 1) % 8;
-		port_write(w, reg, (uint8_t)sx_fuzz_take(in, 1));
+		reg = (unsigned)fuzz_take(in, 1) % 8;
+		port_write(w, reg, (uint8_t)fuzz_take(in, 1));
 		break;
 	case READ:
-		port_read(w, (unsigned)sx_fuzz_take(in, 1) % 8);
+		port_read(w, (unsigned)fuzz_take(in, 1) % 8);
 		break;
 	case WIDE:
 		wide(w, in);
 		break;
 	case SEND:
-		for (count = (unsigned)sx_fuzz_take(in, 1); count; count--)
+		for (count = (unsigned)fuzz_take(in, 1); count; count--)
 			port_write(w, DATA, w->next_out++);
 		break;
 	case TYPE:
-		type(w, (unsigned)sx_fuzz_take(in, 1));
+		type(w, (unsigned)fuzz_take(in, 1));
 		break;
 	case DRAIN:
-		drain(w, (unsigned)sx_fuzz_take(in, 1));
+		drain(w, (unsigned)fuzz_take(in, 1));
 		break;
 	case POLL:
 		w->uart.poller.poll(w->uart.poller.ctx);
@@ -191,7 +191,7 @@ static void step(struct world *w, struct sx_fuzz_input *in)
 		w->uart.poller.sleep(w->uart.poller.ctx);
 		w->uart.poller.awake(w->uart.poller.ctx);
 		/* Nothing was left that another look would find. */
-		sx_fuzz_require(w->uart.poller.poll(w->uart.poller.ctx) == 0);
+		fuzz_require(w->uart.poller.poll(w->uart.poller.ctx) == 0);
 	}
 }
 
@@ -205,7 +205,7 @@ static void check_intr(struct world *w, bool before)
 
 	/* Input that has just come in waits for the next poll. */
 	if (u->intr != pending) {
-		sx_fuzz_require(!u->intr && (u->ier & 0x01) && received);
+		fuzz_require(!u->intr && (u->ier & 0x01) && received);
 		return;
 	}
 	w->edges += pending && !before;
@@ -218,9 +218,11 @@ static void close_world(struct world *w)
 	sx_irq_destroy(&w->irq);
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length)
 {
-	struct sx_fuzz_input in = {data, length};
+	struct fuzz_input in = {data, length};
 	static struct world w;
 
 	memset(&w, 0, sizeof(w));
@@ -235,9 +237,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length)
 		check_intr(&w, before);
 	}
 	drain(&w, UINT32_MAX);
-	sx_fuzz_require(w.taken_count == w.sent_count);
-	sx_fuzz_require(w.uart.bytes_out == w.sent_count);
-	sx_fuzz_require(w.irq.raised >= w.edges && w.uart.irq_failures == 0);
+	fuzz_require(w.taken_count == w.sent_count);
+	fuzz_require(w.uart.bytes_out == w.sent_count);
+	fuzz_require(w.irq.raised >= w.edges && w.uart.irq_failures == 0);
 	close_world(&w);
 	return 0;
 }

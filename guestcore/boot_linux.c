@@ -119,7 +119,7 @@ static void fill_header(struct boot_params *p, const struct setup_header *h,
 int sx_boot_linux(const struct sx_boot *b, struct sx_boot_entry *entry)
 {
 	struct boot_params params = {0};
-	struct sx_boot_module initrd;
+	struct sx_boot_module initrd = {0};
 	struct setup_header h;
 	int rc = read_header(b, &h);
 

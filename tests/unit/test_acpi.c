@@ -71,7 +71,7 @@ static const uint8_t *table(struct boot_world *w, uint64_t gpa, const char *sign
 static const uint8_t *find(struct boot_world *w, const char *signature)
 {
 	const uint8_t *rsdp = boot_at(w, SX_PC_FIRMWARE), *xsdt;
-	unsigned entries;
+	size_t entries;
 
 	assert_memory_equal(rsdp, "RSD PTR ", 8);
 	want_sum(rsdp, 20);
@@ -80,7 +80,7 @@ static const uint8_t *find(struct boot_world *w, const char *signature)
 	want_sum(rsdp, 36);
 	xsdt = table(w, get64(rsdp + 24), "XSDT");
 	entries = (get32(xsdt + 4) - 36) / 8;
-	for (unsigned i = 0; i < entries; i++) {
+	for (size_t i = 0; i < entries; i++) {
 		uint64_t gpa = get64(xsdt + 36 + 8 * i);
 
 		if (memcmp(boot_at(w, gpa), signature, 4) == 0)
@@ -149,6 +149,7 @@ static unsigned count(const uint8_t *madt, uint8_t type, const uint8_t **last)
 	const uint8_t *p = madt + 44, *end = madt + get32(madt + 4);
 	unsigned n = 0;
 
+	*last = madt; /* where there is none */
 	while (p < end) {
 		assert_in_range(p[1], 2, end - p);
 		if (p[0] == type) {
@@ -164,7 +165,7 @@ static unsigned count(const uint8_t *madt, uint8_t type, const uint8_t **last)
 static void the_madt_lists_every_vcpu(void **state)
 {
 	static const unsigned vcpus[] = {1, 2, 64};
-	const uint8_t *madt, *last = NULL;
+	const uint8_t *madt, *last;
 	struct boot_world w;
 
 	(void)state;
@@ -186,7 +187,7 @@ static void the_madt_lists_every_vcpu(void **state)
 
 static void apic_ids_from_255_on_have_x2apic_entries(void **state)
 {
-	const uint8_t *madt, *last = NULL;
+	const uint8_t *madt, *last;
 	struct boot_world w;
 
 	(void)state;

@@ -17,9 +17,9 @@
 #include "tests/support/boot.h"
 
 #define LOAD   0x200000u
-#define TEXT   0x1000u /* offset of the segment in the file, and its size there */
-#define MEMORY 0x3000u /* its size in memory */
-#define NOTES  0x200u  /* offset of the notes */
+#define TEXT   0x1000ul /* offset of the segment in the file, and its size there */
+#define MEMORY 0x3000ul /* its size in memory */
+#define NOTES  0x200u   /* offset of the notes */
 #define ENTRY  (LOAD + 0x10)
 
 #define MB_MAGIC 0x1badb002u
@@ -86,15 +86,21 @@ static void make32(struct image *i)
 	p[1] = (Elf32_Phdr){.p_type = PT_NOTE, .p_offset = NOTES, .p_filesz = 0x100, .p_align = 4};
 }
 
-static unsigned add_note(struct image *i, unsigned at, const char *name, uint32_t type,
-			 uint64_t value, uint32_t size)
+static size_t round_to_4(size_t n)
+{
+	return (n + 3) & ~(size_t)3;
+}
+
+static size_t add_note(struct image *i, size_t at, const char *name, uint32_t type, uint64_t value,
+		       uint32_t size)
 {
 	Elf64_Nhdr n = {(uint32_t)strlen(name) + 1, size, type};
+	size_t desc = at + sizeof(n) + round_to_4(n.n_namesz);
 
 	memcpy(i->bytes + NOTES + at, &n, sizeof(n));
-	memcpy(i->bytes + NOTES + at + 12, name, n.n_namesz);
-	memcpy(i->bytes + NOTES + at + 12 + (n.n_namesz + 3) / 4 * 4, &value, size);
-	return at + 12 + (n.n_namesz + 3) / 4 * 4 + (size + 3) / 4 * 4;
+	memcpy(i->bytes + NOTES + at + sizeof(n), name, n.n_namesz);
+	memcpy(i->bytes + NOTES + desc, &value, size);
+	return desc + round_to_4(size);
 }
 
 static void make_pvh(struct image *i)
@@ -104,7 +110,7 @@ static void make_pvh(struct image *i)
 }
 
 /* @at: offset in the file. */
-static void add_multiboot(struct image *i, unsigned at, uint32_t flags)
+static void add_multiboot(struct image *i, size_t at, uint32_t flags)
 {
 	const uint32_t h[] = {MB_MAGIC, flags, -(MB_MAGIC + flags)};
 

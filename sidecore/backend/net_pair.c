@@ -107,7 +107,7 @@ static const struct sx_net_ops ops = {
 int sx_net_pair_open(struct sx_net_backend *end[2], unsigned queues, uint64_t bytes,
 		     struct sx_error *err)
 {
-	const size_t size = sizeof(struct link) + 2 * queues * sizeof(struct sx_net_fifo);
+	const size_t size = sizeof(struct link) + 2ul * queues * sizeof(struct sx_net_fifo);
 	const size_t mask = SX_CACHE_LINE - 1;
 	struct link *l;
 	int rc = 0;
@@ -133,8 +133,8 @@ int sx_net_pair_open(struct sx_net_backend *end[2], unsigned queues, uint64_t by
 			      .features = SX_NET_GUEST_OFFLOADS | SX_NET_HOST_OFFLOADS,
 			      .queues = (uint16_t)queues},
 			.link = l,
-			.to = &l->fifo[i * queues],
-			.from = &l->fifo[!i * queues],
+			.to = i ? l->fifo + queues : l->fifo,
+			.from = i ? l->fifo : l->fifo + queues,
 			.active = 1,
 		};
 		end[i] = &l->end[i].b;

@@ -223,9 +223,9 @@ static int init_device(struct sx_virtio_net *net, const struct sx_virtio_net_con
 	};
 
 	memcpy(registers.mac, config->mac, sizeof(registers.mac));
-	for (unsigned i = 0; i < net->pairs; i++)
-		group_of[2 * i] = group_of[2 * i + 1] = (uint16_t)i;
-	group_of[2 * net->pairs] = 0;
+	for (unsigned i = 0; i + 1 < shape.queues; i++)
+		group_of[i] = (uint16_t)(i / 2);
+	group_of[shape.queues - 1] = 0;
 	return sx_virtio_device_init(&net->dev, &ops, &shape, env, err);
 }
 

@@ -63,7 +63,7 @@ static inline unsigned sx_net_control_queue(const struct sx_virtio_net *net)
 
 static inline struct sx_virtqueue *sx_net_rx_queue(const struct sx_virtio_net_pair *p)
 {
-	return &p->net->dev.queue[2 * p->index];
+	return &p->net->dev.queue[2ul * p->index];
 }
 
 static inline bool sx_net_is_up(const struct sx_virtio_net *net)

@@ -44,7 +44,7 @@ static const uint32_t cuts[][8] = {
 
 static void send_and_compare(uint32_t len, uint32_t seed, const uint32_t *cut)
 {
-	struct virtio_net_hdr_v1 hdr;
+	struct virtio_net_hdr_v1 hdr = {0};
 
 	net_fill(out, len, seed);
 	assert_int_equal(net_add_tx(&n, 0, &plain, out, len, cut), 0);
@@ -58,7 +58,7 @@ static void send_and_compare(uint32_t len, uint32_t seed, const uint32_t *cut)
 
 static void receive_and_compare(uint32_t len, uint32_t seed)
 {
-	struct virtio_net_hdr_v1 hdr;
+	struct virtio_net_hdr_v1 hdr = {0};
 
 	net_fill(out, len, seed);
 	assert_int_equal(net_peer_send(&n, 0, &plain, out, len), 1);
@@ -92,7 +92,7 @@ static void frames_go_both_ways(void **state)
 
 static void bursts_keep_their_order(void **state)
 {
-	struct virtio_net_hdr_v1 hdr;
+	struct virtio_net_hdr_v1 hdr = {0};
 
 	net_open(&n, polled_of(state), 1, 0);
 	net_up(&n, NET_BIT(MRG_RXBUF) | SX_VIRTIO_BIT(VIRTIO_RING_F_EVENT_IDX));
@@ -122,7 +122,7 @@ static void bursts_keep_their_order(void **state)
 static void a_frame_spreads_over_buffers(void **state)
 {
 	static const uint32_t sizes[] = {12, 13, 100, 1526, 4096};
-	struct virtio_net_hdr_v1 hdr;
+	struct virtio_net_hdr_v1 hdr = {0};
 
 	for (unsigned s = 0; s < 5; s++)
 		for (uint32_t len = 14; len <= SX_NET_MAX_FRAME; len = len * 2 + 5) {
@@ -161,7 +161,7 @@ static void without_merging_what_is_too_long_is_dropped(void **state)
 
 static void what_no_ring_can_hold_is_dropped(void **state)
 {
-	struct virtio_net_hdr_v1 hdr;
+	struct virtio_net_hdr_v1 hdr = {0};
 
 	net_open(&n, polled_of(state), 1, 0);
 	net_up(&n, NET_BIT(MRG_RXBUF));
@@ -177,7 +177,7 @@ static void what_no_ring_can_hold_is_dropped(void **state)
 
 static void frames_wait_for_buffers(void **state)
 {
-	struct virtio_net_hdr_v1 hdr;
+	struct virtio_net_hdr_v1 hdr = {0};
 
 	net_open(&n, polled_of(state), 1, 0);
 	net_up(&n, NET_BIT(MRG_RXBUF) | SX_VIRTIO_BIT(VIRTIO_RING_F_EVENT_IDX));
@@ -201,7 +201,7 @@ static void frames_wait_for_buffers(void **state)
 /* In split mode a long frame waits until enough buffers are there. */
 static void a_long_frame_waits_for_all_its_buffers(void **state)
 {
-	struct virtio_net_hdr_v1 hdr;
+	struct virtio_net_hdr_v1 hdr = {0};
 
 	(void)state;
 	net_open(&n, true, 1, 0);
@@ -225,7 +225,7 @@ static void a_long_frame_waits_for_all_its_buffers(void **state)
 static void a_full_back_end_is_waited_for(void **state)
 {
 	const unsigned frames = 40; /* twice what fits */
-	struct virtio_net_hdr_v1 hdr;
+	struct virtio_net_hdr_v1 hdr = {0};
 	unsigned sent, got = 0;
 
 	net_open(&n, polled_of(state), 1, 0);
@@ -254,7 +254,7 @@ static void a_full_back_end_is_waited_for(void **state)
 
 static void pairs_are_apart(void **state)
 {
-	struct virtio_net_hdr_v1 hdr;
+	struct virtio_net_hdr_v1 hdr = {0};
 	uint8_t *ack;
 	sx_gpa at;
 	const struct {
@@ -314,7 +314,7 @@ static uint64_t link_status(void)
 
 static void the_link_goes_down_and_up(void **state)
 {
-	struct virtio_net_hdr_v1 hdr;
+	struct virtio_net_hdr_v1 hdr = {0};
 
 	net_open(&n, polled_of(state), 1, 0);
 	net_up(&n, NET_BIT(STATUS) | NET_BIT(MRG_RXBUF));
@@ -344,7 +344,7 @@ static void the_link_goes_down_and_up(void **state)
 
 static void a_port_that_goes_away_is_a_link_that_is_down(void **state)
 {
-	struct virtio_net_hdr_v1 hdr;
+	struct virtio_net_hdr_v1 hdr = {0};
 
 	net_open(&n, polled_of(state), 1, 0);
 	net_up(&n, NET_BIT(STATUS));
@@ -364,7 +364,7 @@ static void a_port_that_goes_away_is_a_link_that_is_down(void **state)
 
 static void a_reset_forgets(void **state)
 {
-	struct virtio_net_hdr_v1 hdr;
+	struct virtio_net_hdr_v1 hdr = {0};
 
 	net_open(&n, polled_of(state), 1, 0);
 	for (unsigned i = 0; i < 5; i++) {

@@ -313,7 +313,7 @@ static void unknown_commands_are_refused(void **state)
 	(void)state;
 	up(ALL);
 	for (unsigned class = 6; class < 256; class += 25)
-		want(VIRTIO_NET_ERR, (uint8_t)class, 0, &byte, 1);
+		want(VIRTIO_NET_ERR, (uint8_t) class, 0, &byte, 1);
 	want(VIRTIO_NET_ERR, VIRTIO_NET_CTRL_RX, 6, &byte, 1);
 	want(VIRTIO_NET_ERR, VIRTIO_NET_CTRL_RX, 255, &byte, 1);
 	want(VIRTIO_NET_ERR, VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC, NULL, 0);

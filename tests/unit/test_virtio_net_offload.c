@@ -79,7 +79,7 @@ static void honest_headers_pass(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-		struct virtio_net_hdr_v1 hdr = header_of(&good[i]), got;
+		struct virtio_net_hdr_v1 hdr = header_of(&good[i]), got = {0};
 		uint8_t flags = good[i].flags & CSUM;
 
 		net_up(&n, good[i].features);
@@ -261,7 +261,7 @@ static void offloads_reach_who_agreed_to_them(void **state)
 
 static void a_checked_frame_is_told_only_to_who_asked(void **state)
 {
-	struct virtio_net_hdr_v1 hdr = {.flags = VALID}, got;
+	struct virtio_net_hdr_v1 hdr = {.flags = VALID}, got = {0};
 
 	(void)state;
 	for (unsigned i = 0; i < 2; i++) {

@@ -202,20 +202,22 @@ static void ip(uint8_t *f, uint32_t from, uint32_t to, uint8_t protocol, uint32_
 			  .saddr = htonl(from),
 			  .daddr = htonl(to)};
 
-	h.check = htons((uint16_t)~fold(sum(0, &h, 20)));
 	memcpy(f + 14, &h, 20);
+	h.check = htons((uint16_t)~fold(sum(0, f + 14, 20)));
+	memcpy(f + 24, &h.check, 2);
 }
 
 /* Learn each other's address: the guest asks, and the kernel answers on one of @pairs. */
 static void meet(unsigned pair, unsigned pairs)
 {
 	const uint8_t broadcast[6] = {255, 255, 255, 255, 255, 255};
-	struct virtio_net_hdr_v1 hdr;
+	const uint8_t request[] = {0, 1, 8, 0, 6, 4, 0, 1}; /* Ethernet, IPv4, who has? */
+	struct virtio_net_hdr_v1 hdr = {0};
 	const uint32_t guest = htonl(GUEST_IP), host = htonl(HOST_IP);
 
 	memset(out, 0, 42);
 	ether(out, broadcast, net_mac, ETH_P_ARP);
-	memcpy(out + 14, "\0\1\x08\0\6\4\0\1", 8);
+	memcpy(out + 14, request, sizeof(request));
 	memcpy(out + 22, net_mac, 6);
 	memcpy(out + 28, &guest, 4);
 	memcpy(out + 38, &host, 4);
@@ -272,7 +274,8 @@ static bool polled_of(void **state)
 
 static void the_kernel_answers_a_ping(void **state)
 {
-	struct virtio_net_hdr_v1 hdr;
+	struct virtio_net_hdr_v1 hdr = {0};
+	const uint8_t echo[] = {8, 0, 0, 0, 0, 7, 0};
 	const uint32_t len = 8 + 1000;
 
 	open_tap(polled_of(state), 1);
@@ -285,7 +288,7 @@ static void the_kernel_answers_a_ping(void **state)
 		net_fill(out, 34 + len, i);
 		ether(out, host_mac, net_mac, ETH_P_IP);
 		ip(out, GUEST_IP, HOST_IP, IPPROTO_ICMP, len);
-		memcpy(out + 34, "\10\0\0\0\0\7\0", 7);
+		memcpy(out + 34, echo, sizeof(echo));
 		out[41] = i;
 		check = htons((uint16_t)~fold(sum(0, out + 34, len)));
 		memcpy(out + 36, &check, 2);
@@ -333,7 +336,7 @@ static void check_answer(int sock, bool offload)
 {
 	struct sockaddr_in a = {
 		.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(GUEST_IP)};
-	struct virtio_net_hdr_v1 hdr;
+	struct virtio_net_hdr_v1 hdr = {0};
 	uint16_t check;
 
 	assert_int_equal(sendto(sock, out + 42, 700, 0, (struct sockaddr *)&a, sizeof(a)), 700);
@@ -354,7 +357,7 @@ static void check_answer(int sock, bool offload)
 
 static void checksums_are_left_to_the_other_side(void **state)
 {
-	struct virtio_net_hdr_v1 hdr;
+	struct virtio_net_hdr_v1 hdr = {0};
 	uint8_t got[2000];
 	int sock;
 
@@ -423,7 +426,7 @@ static void whole_gso_frames_go_out(void **state)
 	const size_t head = sizeof(struct virtio_net_hdr);
 	static uint8_t got[SX_NET_MAX_FRAME + 64];
 	struct virtio_net_hdr seen;
-	struct virtio_net_hdr_v1 hdr;
+	struct virtio_net_hdr_v1 hdr = {0};
 	uint32_t len;
 	ssize_t rc;
 	int sock;
@@ -454,7 +457,7 @@ static void give_gso(int sock, uint32_t len, const struct virtio_net_hdr_v1 *hdr
 
 static void whole_gso_frames_come_in(void **state)
 {
-	struct virtio_net_hdr_v1 hdr, got;
+	struct virtio_net_hdr_v1 hdr = {0}, got = {0};
 	uint32_t len;
 	int sock;
 
@@ -476,7 +479,7 @@ static void whole_gso_frames_come_in(void **state)
 /* Few buffers are there when a frame comes that is read in place: it is kept, none is lost. */
 static void what_does_not_fit_in_place_is_kept(void **state)
 {
-	struct virtio_net_hdr_v1 hdr, got;
+	struct virtio_net_hdr_v1 hdr = {0}, got = {0};
 	uint32_t len;
 	int sock;
 
@@ -507,7 +510,7 @@ static void what_does_not_fit_in_place_is_kept(void **state)
 /* Without the offload the kernel does the cutting, and the sums. */
 static void a_guest_without_offloads_gets_pieces(void **state)
 {
-	struct virtio_net_hdr_v1 hdr, got;
+	struct virtio_net_hdr_v1 hdr = {0}, got = {0};
 	uint32_t len, done = 0;
 	int sock;
 

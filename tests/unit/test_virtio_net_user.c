@@ -166,7 +166,7 @@ static void answer_tcp(const uint8_t *f)
 static void serve(void)
 {
 	struct pollfd p = {.fd = n.net.dev.wake_fd, .events = POLLIN};
-	struct virtio_net_hdr_v1 hdr;
+	struct virtio_net_hdr_v1 hdr = {0};
 	int64_t len;
 
 	if (n.net.dev.env.polled || poll(&p, 1, 1) > 0)
@@ -296,6 +296,8 @@ static void a_forwarded_port_reaches_the_guest(void **state)
 static void the_guest_reaches_the_host(void **state)
 {
 	const uint8_t broadcast[6] = {255, 255, 255, 255, 255, 255};
+	const uint8_t request[] = {8, 6, 0, 1, 8,
+				   0, 6, 4, 0, 1}; /* ARP, Ethernet, IPv4, who has? */
 	const uint32_t guest = htonl(GUEST_IP), host = htonl(HOST_IP);
 	uint8_t arp[42] = {0};
 	uint16_t port;
@@ -304,7 +306,7 @@ static void the_guest_reaches_the_host(void **state)
 	open_user(polled_of(state), "");
 	memcpy(arp, broadcast, 6);
 	memcpy(arp + 6, net_mac, 6);
-	memcpy(arp + 12, "\x08\x06\0\1\x08\0\6\4\0\1", 10);
+	memcpy(arp + 12, request, sizeof(request));
 	memcpy(arp + 22, net_mac, 6);
 	memcpy(arp + 28, &guest, 4);
 	memcpy(arp + 38, &host, 4);

@@ -160,7 +160,7 @@ static inline int net_add_tx(struct net_world *n, unsigned pair,
 		total -= *cut;
 	}
 	b[count++] = (struct vd_buffer){at, total};
-	return vd_add(&n->d.queue[2 * pair + 1], b, count, 0, NULL);
+	return vd_add(&n->d.queue[2ul * pair + 1], b, count, 0, NULL);
 }
 
 static inline void net_kick(struct net_world *n, unsigned queue)
@@ -200,7 +200,7 @@ static inline void net_post(struct net_world *n, unsigned pair, uint32_t size, u
 		at += part;
 		left -= part;
 	}
-	assert_int_equal(vd_add(&n->d.queue[2 * pair], nb->b, 0, nb->count, nb), 0);
+	assert_int_equal(vd_add(&n->d.queue[2ul * pair], nb->b, 0, nb->count, nb), 0);
 }
 
 static inline void net_post_many(struct net_world *n, unsigned pair, unsigned count, uint32_t size)
@@ -216,7 +216,7 @@ static inline uint32_t net_take_buffer(struct net_world *n, unsigned pair, uint8
 	struct net_buffer *nb;
 	uint32_t len, left;
 	void *token;
-	int rc = vd_take(&n->d.queue[2 * pair], &token, &len);
+	int rc = vd_take(&n->d.queue[2ul * pair], &token, &len);
 
 	assert_true(rc >= 0);
 	if (!rc)

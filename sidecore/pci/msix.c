@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/pci_regs.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -282,6 +283,10 @@ int sx_msix_init(struct sx_msix *m, struct sx_pci_function *f, unsigned bar, uns
 		rc = sx_pci_add_exit_bar(f, bar, BAR_SIZE, 0, &bar_ops, m, err);
 	if (rc == 0)
 		rc = describe(m, bar, err);
+	if (rc == 0) {
+		snprintf(m->name, sizeof(m->name), "%s-msix", f->name);
+		f->bar[bar].range.name = m->name;
+	}
 	if (rc < 0)
 		sx_msix_destroy(m);
 	return rc;

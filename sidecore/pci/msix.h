@@ -33,6 +33,7 @@ struct sx_msix_vector {
 
 struct sx_msix {
 	struct sx_pci_function *function;
+	char name[32]; /* of the BAR's range */
 	unsigned vectors;
 	unsigned capability; /* offset in configuration space */
 	unsigned bar;

@@ -5,6 +5,7 @@
 #include <linux/pci_regs.h>
 #include <linux/virtio_ids.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -250,10 +251,14 @@ static int add_notify_bar(struct sx_virtio_pci *p, struct sx_error *err)
 	const struct sx_virtio_env *env = &p->dev->env;
 	int rc;
 
-	if (!env->polled || env->may_sleep)
-		return sx_pci_add_exit_bar(&p->function, BAR_NOTIFY, NOTIFY_SIZE, 0, &notify_ops, p,
-					   err);
-	rc = sx_region_create(&p->notify_page, p->dev->ops->name, NOTIFY_SIZE, 0, err);
+	snprintf(p->notify_name, sizeof(p->notify_name), "%s-notify", p->dev->ops->name);
+	if (!env->polled || env->may_sleep) {
+		rc = sx_pci_add_exit_bar(&p->function, BAR_NOTIFY, NOTIFY_SIZE, 0, &notify_ops, p,
+					 err);
+		p->function.bar[BAR_NOTIFY].range.name = p->notify_name;
+		return rc;
+	}
+	rc = sx_region_create(&p->notify_page, p->notify_name, NOTIFY_SIZE, 0, err);
 	if (rc == 0)
 		rc = sx_pci_add_page_bar(&p->function, BAR_NOTIFY, NOTIFY_SIZE, 0,
 					 p->notify_page.base, err);

@@ -22,6 +22,7 @@ struct sx_virtio_pci {
 	struct sx_pci_function function;
 	struct sx_msix msix;
 	struct sx_virtio_device *dev;
+	char notify_name[32];         /* of the notification BAR's range */
 	struct sx_region notify_page; /* when that BAR is a shared page */
 	uint32_t feature_select;      /* registers of the common configuration */
 	uint32_t driver_feature_select;

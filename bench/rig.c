@@ -57,6 +57,7 @@ static int build(struct sx_rig *rig, const struct sx_rig_config *config, struct 
 		.wait = SX_WAIT_POLL,
 		.sidecores = &rig->sidecore,
 		.sidecore_count = 1,
+		.place = rig->place,
 	};
 	struct sx_sidecore_config sc = SX_SIDECORE_POLL(rig->side_cpu);
 	int rc;

@@ -69,6 +69,8 @@ static int create_memory(struct sx_machine *m, struct sx_error *err)
 {
 	int rc = sx_region_create(&m->ram, "splitx-ram", m->config.memory, 0, err);
 
+	if (rc == 0 && m->config.place)
+		rc = sx_placement_bind_memory(m->config.place, m->ram.base, m->ram.size, err);
 	if (rc == 0)
 		rc = sx_vm_add_memory(&m->vm, 0, m->config.memory, m->ram.base, 0, err);
 	if (rc == 0)

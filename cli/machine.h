@@ -13,6 +13,7 @@
 
 #include "cli/machine_run.h"
 #include "guestcore/microguest.h"
+#include "guestcore/placement.h"
 #include "guestcore/vcpu.h"
 #include "ipc/byte_queue.h"
 #include "sidecore/debug_exit.h"
@@ -45,6 +46,8 @@ struct sx_machine_config {
 	unsigned sidecore_count;
 	bool sidecores_sleep; /* they have an idle time after which they do */
 	uint64_t argument;    /* struct sx_boot_info, argument */
+	/* Guest memory comes from its guest cores' nodes; NULL: from anywhere. Used by create. */
+	const struct sx_placement *place;
 };
 
 /* One ring on testdev and what serves it. Each vCPU has two (ipc/wire/boot.h). */

@@ -49,6 +49,7 @@ static int create(struct sx_run *r, struct sx_error *err)
 		.sidecores = r->sidecore,
 		.sidecore_count = r->sidecores,
 		.sidecores_sleep = r->opt.wait.idle_ns != 0,
+		.place = r->place,
 	};
 	int rc = sx_machine_create(&r->machine, &c, err);
 

@@ -216,8 +216,8 @@ bench: ## The same with its figures as JSON and a chart as SVG under build/bench
 
 RUN_TESTS = BUILD=$(BUILD) TSAN_TESTS='$(TSAN_TESTS)' MATCH='$(MATCH)' $(LINT_ENV) tests/run.sh
 
-.PHONY: test asan tsan fuzz $(addprefix build-,unit integration model scripts lint asan tsan fuzz)
-test: ## Set up, build, run every test; SUITES="unit fuzz" or MATCH=ring runs a part
+.PHONY: test asan tsan fuzz $(addprefix build-,unit integration model scripts lint asan tsan fuzz lab)
+test: ## Set up, build, run every test; SUITES="unit fuzz" or MATCH=ring runs a part, SUITES=lab the labs
 	@lab/setup.sh build test
 	+@$(SUBMAKE) $(SUITES:%=build-%)
 	@$(RUN_TESTS) $(SUITES)
@@ -236,7 +236,7 @@ fuzz: ## Fuzz each target for FUZZ_SECONDS (60); what it learns is kept in build
 
 build-unit: $(UNIT)
 build-integration: $(INTEG) $(BUILD)/splitx $(GUESTS) $(T_GUESTS)
-build-scripts: all
+build-scripts build-lab: all
 build-unit build-integration build-scripts build-model build-lint:
 	@:
 build-asan:

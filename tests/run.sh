@@ -4,7 +4,9 @@
 # Runs test programs one after the other, a line for each, and closes with the line
 # "N passed, N failed, N skipped". `make test` builds what this runs, then calls it.
 #
-#   tests/run.sh [SUITE...]      unit integration model scripts lint asan tsan fuzz
+#   tests/run.sh [SUITE...]      unit integration model scripts lint asan tsan fuzz lab
+#
+# All but `lab`, whose emulated hosts take their time, run when none is named.
 #
 # A program tells its cases in its output: cmocka's TAP, or from a script the lines
 # "ok - NAME", "not ok - NAME" and "skip - NAME". A program that dies, hangs, leaves cases out or
@@ -139,7 +141,15 @@ suite_model() {
 suite_scripts() {
 	local script
 	for script in tests/*/test_*.sh; do
-		[ ! -e "$script" ] || run scripts "$(basename "$script" .sh)" "$script" "$script"
+		[[ ! -e $script || $script == tests/lab/* ]] ||
+			run scripts "$(basename "$script" .sh)" "$script" "$script"
+	done
+}
+
+suite_lab() {
+	local script
+	for script in tests/lab/test_*.sh; do
+		[ ! -e "$script" ] || run lab "$(basename "$script" .sh)" "$script" "$script"
 	done
 }
 

@@ -16,7 +16,9 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <linux/virtio_pci.h>
+#include <sched.h>
 
+#include "ipc/rcu.h"
 #include "sidecore/backend/net_pair.h"
 #include "sidecore/virtio/net.h"
 #include "tests/support/virtio_world.h"
@@ -35,6 +37,7 @@ struct net_world {
 	struct vw_driver d;
 	sx_gpa scratch; /* for what is sent */
 	size_t scratch_size, scratch_used;
+	bool threaded; /* sidecores run the pollers */
 };
 
 /* What the driver posted for a received frame. */
@@ -86,6 +89,11 @@ static inline void net_close(struct net_world *n)
 /* A turn of every poller, or of who waits for the back end in trap mode. */
 static inline unsigned net_turn(struct net_world *n)
 {
+	if (n->threaded) {
+		rcu_quiescent_state();
+		sched_yield();
+		return 0;
+	}
 	return sx_virtio_device_poll(&n->net.dev);
 }
 
@@ -122,9 +130,13 @@ static inline void net_up(struct net_world *n, uint64_t features)
 
 static inline void net_down(struct net_world *n)
 {
-	vw_stop(&n->d);
-	net_turn(n);
+	vw_set(&n->d, VIRTIO_PCI_COMMON_STATUS, 1, 0);
+	do
+		net_turn(n);
+	while (n->threaded && vw_status(&n->d));
 	assert_int_equal(vw_status(&n->d), 0);
+	while (n->d.queues)
+		vd_queue_destroy(&n->d.queue[--n->d.queues]);
 }
 
 static inline sx_gpa net_alloc(struct net_world *n, size_t len)

@@ -18,7 +18,7 @@
 #define NAME_SIZE 32
 
 /* A drain ends after this time even if a guest keeps posting. */
-#define DRAIN_NS 10000000u
+#define DRAIN_NS 2000000000u
 
 #define NO_POLLER UINT32_MAX /* `current` between turns */
 

@@ -19,8 +19,9 @@ enum test_work {
 	TEST_TWIN_RINGS,   /* ring the twin's doorbell, and when split wait until it was seen */
 	TEST_PORT_READS,   /* read the UART's scratch register */
 	TEST_PORT_WRITES,  /* write it */
-	TEST_PORT_STRINGS, /* write it `seed` times by one string instruction */
+	TEST_PORT_STRINGS, /* write it `seed` times by one string instruction, then read it so */
 	TEST_REQUESTS,     /* echo by ring, one at a time, each checked */
+	TEST_WAKES,        /* the same, each when the sidecore sleeps: it has to be kicked */
 	TEST_POSTS,        /* posts in bursts of 1 to 64, drained and counted at the end */
 	TEST_MIX,          /* posts and echoes in a random order, several on their way */
 	TEST_IRQS,         /* raise the interrupt by exit, wait for the handler; vCPU 0 only */

@@ -62,16 +62,38 @@ static void write_ports(struct worker *w)
 		outb(UART_SCRATCH, (uint8_t)w->result->done);
 }
 
-static void write_strings(struct worker *w)
+static uint8_t string[4096];
+
+static void write_string(struct worker *w)
 {
-	const uint8_t *from = (const uint8_t *)(uintptr_t)SX_GUEST_IMAGE;
+	const uint8_t *at = string;
+	uint64_t left = w->page->seed;
 
+	__asm__ volatile("rep outsb" : "+S"(at), "+c"(left) : "d"(UART_SCRATCH) : "memory");
+	w->result->wrong += at != string + w->page->seed || left;
+}
+
+/* All it reads is what was written last. */
+static void read_string(struct worker *w)
+{
+	uint8_t *at = string;
+	uint64_t left = w->page->seed;
+
+	__asm__ volatile("rep insb" : "+D"(at), "+c"(left) : "d"(UART_SCRATCH) : "memory");
+	w->result->wrong += at != string + w->page->seed || left;
+	while (at-- != string)
+		w->result->wrong += *at != 0xa5;
+}
+
+static void use_strings(struct worker *w)
+{
+	GUEST_ASSERT(w->page->seed < sizeof(string));
 	for (; more(w); w->result->done++) {
-		const uint8_t *at = from;
-		uint64_t left = w->page->seed;
-
-		__asm__ volatile("rep outsb" : "+S"(at), "+c"(left) : "d"(UART_SCRATCH) : "memory");
-		w->result->wrong += at != from + w->page->seed || left;
+		memset(string, 0, sizeof(string));
+		string[w->page->seed - 1] = 0xa5;
+		write_string(w);
+		read_string(w);
+		w->result->wrong += string[w->page->seed] != 0;
 	}
 }
 
@@ -94,10 +116,19 @@ static int echoed(const struct sx_cell *cell, uint64_t value)
 	return same;
 }
 
-static void request(struct worker *w)
+static void wait_for_sleep(const struct guest_ring *r)
+{
+	while (!sx_load_acquire(&r->p.ring->asleep))
+		sx_pause();
+}
+
+static void request(struct worker *w, int asleep)
 {
 	for (; more(w); w->result->done++) {
 		uint64_t value = test_random(&w->seed);
+
+		if (asleep)
+			wait_for_sleep(&w->ring);
 
 		fill(sx_producer_cell(&w->ring.p, w->ring.p.next), SX_TESTDEV_ECHO, value);
 		w->result->wrong += !echoed(guest_ring_call(&w->ring), value);
@@ -243,9 +274,11 @@ static void work(struct worker *w)
 	case TEST_PORT_WRITES:
 		return write_ports(w);
 	case TEST_PORT_STRINGS:
-		return write_strings(w);
+		return use_strings(w);
 	case TEST_REQUESTS:
-		return request(w);
+		return request(w, 0);
+	case TEST_WAKES:
+		return request(w, 1);
 	case TEST_POSTS:
 		return post(w);
 	case TEST_MIX:

@@ -201,6 +201,47 @@ static void interrupts_while_moving(void **state)
 	assert_int_equal(g->m.twin_irq.raised, g->page->vcpu[0].done);
 }
 
+/* ---- sleep ---- */
+
+/* Nothing but a kick wakes the ring's sidecore: every other poller is moved to the other one. */
+static void alone_on_its_sidecore(struct world *w, struct guest *g, struct sx_poller *p)
+{
+	assert_int_equal(sx_sidecore_move(w->sidecore[0], p), 0);
+	for (unsigned i = 0; i < w->sidecores; i++)
+		assert_int_equal(sx_sidecore_move(w->sidecore[1], &g->m.server[i].poller), 0);
+	assert_int_equal(sx_sidecore_move(w->sidecore[1], &g->m.twin.poller), 0);
+	for (unsigned i = 0; i < g->m.ring_count; i++)
+		if (&g->m.ring[i].server.poller != p)
+			assert_int_equal(
+				sx_sidecore_move(w->sidecore[1], &g->m.ring[i].server.poller), 0);
+}
+
+/* Each request to a sidecore that sleeps costs one kick, which is an exit; and none hangs. */
+static void a_sleeper_is_kicked(void **state)
+{
+	const uint64_t count = 200;
+	struct world *w = world_of(state);
+	struct guest *g = build(w, 1);
+	struct sx_machine_ring *r = &g->m.ring[SX_REQUEST_RING];
+
+	alone_on_its_sidecore(w, g, &r->server.poller);
+	guest_work(g, TEST_WAKES, count);
+	assert_int_equal(r->dev.requests, count);
+	assert_int_equal(g->m.kick_range.writes, count);
+	assert_int_equal(guest_counter(g, 0, "mmio_exits"), count);
+}
+
+/* The twin has to be looked at, so its sidecore but naps: a kick may find it awake. */
+static void a_napper_is_kicked(void **state)
+{
+	const uint64_t count = 200;
+	struct guest *g = build(world_of(state), 1);
+
+	guest_work(g, TEST_WAKES, count);
+	assert_int_equal(g->m.ring[SX_REQUEST_RING].dev.requests, count);
+	assert_in_range(g->m.kick_range.writes, 0, count);
+}
+
 /* ---- devices that are taken back by the vCPUs' threads ---- */
 
 struct hold {
@@ -271,6 +312,9 @@ int main(void)
 		ON_TWO(stream_while_moving),
 		ON_TWO(doorbells_while_moving),
 		ON_TWO(interrupts_while_moving),
+		SX_CASE(a_sleeper_is_kicked, sleep2),
+		SX_CASE(a_napper_is_kicked, sleep),
+		SX_CASE(a_napper_is_kicked, sleep2),
 		SX_CASE(a_change_of_mode_loses_nothing, split),
 		SX_CASE(a_change_of_mode_loses_nothing, sleep),
 	};

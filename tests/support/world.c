@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define GUEST_MEMORY (16ull << 20)
 
@@ -56,6 +57,13 @@ void want_sentence(const struct sx_error *err, const char *says)
 	assert_int_not_equal(err->text[length - 1], '.');
 }
 
+void pause_a_little(void)
+{
+	const struct timespec little = {.tv_nsec = 500000};
+
+	nanosleep(&little, NULL);
+}
+
 /* ---- the world ---- */
 
 int world_setup(void **state)
@@ -98,13 +106,18 @@ struct world *world_of(void **state)
 	return w;
 }
 
+static void settle(struct sx_sidecore *const *sidecore, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		/* Each comes back between two turns: a whole one lies between the two. */
+		sx_sidecore_sync(sidecore[i]);
+		sx_sidecore_sync(sidecore[i]);
+	}
+}
+
 void world_settle(struct world *w)
 {
-	for (unsigned i = 0; i < w->sidecores; i++) {
-		/* Each comes back between two turns: a whole one lies between the two. */
-		sx_sidecore_sync(w->sidecore[i]);
-		sx_sidecore_sync(w->sidecore[i]);
-	}
+	settle(w->sidecore, w->sidecores);
 }
 
 int world_teardown(void **state)
@@ -233,6 +246,8 @@ int guest_wait(struct guest *g, struct sx_error *err)
 	end = guest_stop(g, err);
 	while (guest_listen(g, SX_BYTE_QUEUE_SIZE))
 		;
+	/* The guest has its answers before a poller has counted them. */
+	settle(g->m.config.sidecores, g->m.config.sidecore_count);
 	return end;
 }
 

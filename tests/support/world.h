@@ -88,7 +88,10 @@ void guest_path(const char *program, char *path, size_t size);
 
 /* A thread for each vCPU, bound nowhere. */
 void guest_start(struct guest *g);
-/* Take what the guest says until it ends; then join. Returns what sx_machine_join() says. */
+/*
+ * Take what the guest says until it ends, join, and have all counts brought up to date. Returns
+ * what sx_machine_join() says.
+ */
 int guest_wait(struct guest *g, struct sx_error *err);
 /* Stop it now. */
 int guest_stop(struct guest *g, struct sx_error *err);
@@ -104,6 +107,9 @@ void guest_work(struct guest *g, enum test_work work, uint64_t count);
 
 /* KVM's counter of vCPU @vcpu now. */
 uint64_t guest_counter(struct guest *g, unsigned vcpu, const char *name);
+
+/* Leave the CPUs to the guest and its sidecores for a moment. */
+void pause_a_little(void);
 
 /* ---- what sets-up leave behind, and what they say ---- */
 

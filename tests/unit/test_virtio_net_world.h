@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <linux/virtio_pci.h>
 #include <sched.h>
+#include <x86intrin.h>
 
 #include "ipc/rcu.h"
 #include "sidecore/backend/net_pair.h"
@@ -97,16 +98,28 @@ static inline unsigned net_turn(struct net_world *n)
 	return sx_virtio_device_poll(&n->net.dev);
 }
 
-/* Turns until nothing happens; in split mode a look at the back end may wait a little. */
+/*
+ * Turns until nothing happens. In split mode looks at the back end are some cycles apart
+ * (net_rx.c), so it takes more than one; but one of them is a look.
+ */
 static inline unsigned net_settle(struct net_world *n)
 {
-	unsigned work = 0, idle = 0;
+	const uint64_t enough = 1u << 17;
+	uint64_t since = __rdtsc();
+	unsigned work = 0, done;
 
-	while (idle < 200) {
-		unsigned done = net_turn(n);
-
+	do {
+		done = net_turn(n);
 		work += done;
-		idle = done ? 0 : idle + 1;
+		if (done)
+			since = __rdtsc();
+	} while (done || __rdtsc() - since < enough);
+	/* The time may have passed while we did not run, with work come due meanwhile. */
+	for (unsigned quiet = 0; quiet < 4; quiet++) {
+		done = net_turn(n);
+		work += done;
+		if (done)
+			quiet = 0;
 	}
 	return work;
 }

@@ -13,7 +13,6 @@
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 #include <utmp.h>
 
@@ -33,13 +32,6 @@ struct session {
 	char said[65536];
 	size_t length;
 };
-
-static void pause_a_little(void)
-{
-	const struct timespec little = {.tv_nsec = 2000000};
-
-	nanosleep(&little, NULL);
-}
 
 /* ---- start, talk, end ---- */
 

@@ -15,8 +15,7 @@
 #include <errno.h>
 #include <linux/virtio_config.h>
 
-#include "ipc/rcu.h"
-#include "tests/support/virtio_driver.h"
+#include "tests/support/virtio_pair.h"
 
 #define BIT(f)   (1ull << (f))
 #define BASE     0x100000
@@ -28,9 +27,9 @@
 #define HUGE_SIZE (2ull << 30)
 #define ROM_GPA   0x80000000ull
 
-#define NEXT     VRING_DESC_F_NEXT
-#define WRITE    VRING_DESC_F_WRITE
-#define INDIRECT VRING_DESC_F_INDIRECT
+#define NEXT  VRING_DESC_F_NEXT
+#define WRITE VRING_DESC_F_WRITE
+#define TABLE VRING_DESC_F_INDIRECT
 
 struct bench {
 	struct vd_memory memory;
@@ -112,7 +111,7 @@ static void make(const struct d *d, unsigned count)
 /* The same in an indirect table; then a descriptor that leads to it. */
 static void make_table(const struct d *d, unsigned count)
 {
-	const struct d head = {b.table_gpa, count * 16, INDIRECT, 0};
+	const struct d head = {b.table_gpa, count * 16, TABLE, 0};
 
 	for (unsigned i = 0; i < count; i++) {
 		if (b.driver.packed)
@@ -393,14 +392,14 @@ static void tables_of_a_bad_size_or_place(void **state)
 		struct d d;
 		const char *why;
 	} bad[] = {
-		{{BASE, 0, INDIRECT, 0}, "an indirect table is not made of descriptors"},
-		{{BASE, 15, INDIRECT, 0}, "an indirect table is not made of descriptors"},
-		{{BASE, 17, INDIRECT, 0}, "an indirect table is not made of descriptors"},
-		{{BASE, UINT32_MAX, INDIRECT, 0}, "an indirect table is not made of descriptors"},
-		{{0, 16, INDIRECT, 0}, "an indirect table is not in guest memory"},
-		{{BASE + MEMORY - 16, 32, INDIRECT, 0}, "an indirect table is not in guest memory"},
-		{{UINT64_MAX - 15, 16, INDIRECT, 0}, "an indirect table is not in guest memory"},
-		{{BASE, 0xfffffff0, INDIRECT, 0}, "an indirect table is not in guest memory"},
+		{{BASE, 0, TABLE, 0}, "an indirect table is not made of descriptors"},
+		{{BASE, 15, TABLE, 0}, "an indirect table is not made of descriptors"},
+		{{BASE, 17, TABLE, 0}, "an indirect table is not made of descriptors"},
+		{{BASE, UINT32_MAX, TABLE, 0}, "an indirect table is not made of descriptors"},
+		{{0, 16, TABLE, 0}, "an indirect table is not in guest memory"},
+		{{BASE + MEMORY - 16, 32, TABLE, 0}, "an indirect table is not in guest memory"},
+		{{UINT64_MAX - 15, 16, TABLE, 0}, "an indirect table is not in guest memory"},
+		{{BASE, 0xfffffff0, TABLE, 0}, "an indirect table is not in guest memory"},
 	};
 
 	(void)state;
@@ -413,9 +412,9 @@ static void tables_of_a_bad_size_or_place(void **state)
 
 static void tables_where_none_may_be(void **state)
 {
-	const struct d nested = {BASE, 16, INDIRECT, 0};
-	const struct d chained[] = {{BASE, 16, INDIRECT | NEXT, 1}, {BASE, 1, 0, 0}};
-	const struct d last[] = {{BASE, 1, NEXT, 1}, {BASE, 16, INDIRECT, 0}};
+	const struct d nested = {BASE, 16, TABLE, 0};
+	const struct d chained[] = {{BASE, 16, TABLE | NEXT, 1}, {BASE, 1, 0, 0}};
+	const struct d last[] = {{BASE, 1, NEXT, 1}, {BASE, 16, TABLE, 0}};
 
 	(void)state;
 	open_bench(BIT(VIRTIO_RING_F_INDIRECT_DESC));
@@ -439,7 +438,7 @@ static void tables_where_none_may_be(void **state)
 /* In a split ring a table may end a chain (2.7.5.3.2), and lie at any address; that is no fault. */
 static void a_table_at_the_end_of_a_chain(void **state)
 {
-	const struct d chain[] = {{BASE, 5, NEXT, 1}, {BASE + 0x1003, 32, INDIRECT | WRITE, 0}};
+	const struct d chain[] = {{BASE, 5, NEXT, 1}, {BASE + 0x1003, 32, TABLE | WRITE, 0}};
 	const struct vring_desc table[] = {{BASE, 6, NEXT, 1}, {BASE, 7, WRITE, 0}};
 	struct sx_vq_chain c;
 	struct iovec pool[64];
@@ -622,20 +621,6 @@ static void queues_that_cannot_be(void **state)
 	}
 }
 
-static int register_reader(void **state)
-{
-	(void)state;
-	sx_rcu_register();
-	return 0;
-}
-
-static int unregister_reader(void **state)
-{
-	(void)state;
-	sx_rcu_unregister();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -664,5 +649,5 @@ int main(void)
 		cmocka_unit_test(queues_that_cannot_be),
 	};
 
-	return cmocka_run_group_tests(tests, register_reader, unregister_reader);
+	return cmocka_run_group_tests(tests, pair_set_up, pair_tear_down);
 }

@@ -19,7 +19,7 @@
 
 #include "ipc/rcu.h"
 #include "ipc/wire/types.h"
-#include "tests/support/virtio_driver.h"
+#include "tests/support/virtio_pair.h"
 
 #define BIT(f)    (1ull << (f))
 #define REQUESTS  20000u
@@ -29,7 +29,7 @@
 #define WORDS     4ul /* of a buffer */
 #define BASE      0x100000
 
-struct pair {
+struct both {
 	struct vd_memory memory;
 	struct vd_queue driver;
 	struct sx_virtqueue device;
@@ -57,7 +57,7 @@ static void wait_for(const uint32_t *bell, uint32_t *seen)
 
 static void interrupt(void *ctx, struct sx_virtqueue *vq)
 {
-	struct pair *p = ctx;
+	struct both *p = ctx;
 
 	(void)vq;
 	ring_bell(&p->interrupted);
@@ -66,7 +66,7 @@ static void interrupt(void *ctx, struct sx_virtqueue *vq)
 /* ---- the device's thread ---- */
 
 /* The answer to a request is each of its words turned over. */
-static void answer(struct pair *p, const struct sx_vq_chain *c, uint64_t expect)
+static void answer(struct both *p, const struct sx_vq_chain *c, uint64_t expect)
 {
 	uint64_t words[WORDS] = {0};
 
@@ -81,7 +81,7 @@ static void answer(struct pair *p, const struct sx_vq_chain *c, uint64_t expect)
 
 static void *run_device(void *arg)
 {
-	struct pair *p = arg;
+	struct both *p = arg;
 	struct sx_vq_chain chain[MAX_BATCH];
 	struct iovec pool[MAX_BATCH * MAX_SEGS];
 	uint64_t done = 0;
@@ -111,13 +111,13 @@ static void *run_device(void *arg)
 /* ---- the driver's thread ---- */
 
 /* Request number @n uses the buffers of entry n modulo the ring's size. */
-static uint64_t *buffer(struct pair *p, uint64_t n, bool answer_half)
+static uint64_t *buffer(struct both *p, uint64_t n, bool answer_half)
 {
 	return vd_at(&p->memory, p->buffers + (n % p->driver.size * 2 + answer_half) * WORDS *
 						      sizeof(uint64_t));
 }
 
-static void add(struct pair *p, uint64_t n)
+static void add(struct both *p, uint64_t n)
 {
 	uint64_t *words = buffer(p, n, false);
 	sx_gpa gpa = p->buffers + n % p->driver.size * 2 * WORDS * sizeof(uint64_t);
@@ -131,12 +131,12 @@ static void add(struct pair *p, uint64_t n)
 }
 
 /* How many requests the ring holds at once. */
-static unsigned capacity(const struct pair *p)
+static unsigned capacity(const struct both *p)
 {
 	return p->driver.indirect ? p->driver.size : p->driver.size / 3;
 }
 
-static unsigned take(struct pair *p, uint64_t *next)
+static unsigned take(struct both *p, uint64_t *next)
 {
 	unsigned n = 0;
 	uint32_t len;
@@ -157,7 +157,7 @@ static unsigned take(struct pair *p, uint64_t *next)
 	return n;
 }
 
-static void run_driver(struct pair *p)
+static void run_driver(struct both *p)
 {
 	uint64_t added = 0, taken = 0;
 	uint32_t seen = 0;
@@ -182,7 +182,7 @@ static void run_driver(struct pair *p)
 
 static void run_both(uint16_t size, uint64_t features)
 {
-	struct pair *p = aligned_alloc(SX_CACHE_LINE, sizeof(*p));
+	struct both *p = aligned_alloc(SX_CACHE_LINE, sizeof(*p));
 	struct sx_vq_setup setup;
 	struct sx_dma dma;
 	pthread_t thread;
@@ -245,20 +245,6 @@ static void packed_rings_between_two_threads(void **state)
 	run_all(BIT(VIRTIO_F_RING_PACKED), sizes, 2);
 }
 
-static int register_reader(void **state)
-{
-	(void)state;
-	sx_rcu_register();
-	return 0;
-}
-
-static int unregister_reader(void **state)
-{
-	(void)state;
-	sx_rcu_unregister();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -266,5 +252,5 @@ int main(void)
 		cmocka_unit_test(packed_rings_between_two_threads),
 	};
 
-	return cmocka_run_group_tests(tests, register_reader, unregister_reader);
+	return cmocka_run_group_tests(tests, pair_set_up, pair_tear_down);
 }

@@ -67,9 +67,6 @@ int sx_boot_elf_open(const struct sx_boot *b, struct sx_boot_elf *elf)
 			       "kernel '%s' has %u program headers of %u bytes; 1 to %d of the "
 			       "usual size can be loaded",
 			       b->kernel.path, elf->phnum, elf->phentsize, MAX_SEGMENTS);
-	if (elf->phoff > b->kernel.size)
-		return sx_fail(b->err, -ENOEXEC, "kernel '%s' is cut short; get it again",
-			       b->kernel.path);
 	return 1;
 }
 
@@ -138,6 +135,7 @@ int sx_boot_elf_load(const struct sx_boot *b, const struct sx_boot_elf *elf, sx_
 	return 0;
 }
 
+/* Below the segment the difference wraps round to more than its size. */
 bool sx_boot_elf_holds(const struct sx_boot *b, const struct sx_boot_elf *elf, sx_gpa gpa)
 {
 	for (unsigned i = 0; i < elf->phnum; i++) {
@@ -145,7 +143,7 @@ bool sx_boot_elf_holds(const struct sx_boot *b, const struct sx_boot_elf *elf, s
 
 		if (read_segment(b, elf, i, &s) < 0)
 			return false;
-		if (s.type == PT_LOAD && gpa >= s.paddr && gpa - s.paddr < s.memsz)
+		if (s.type == PT_LOAD && gpa - s.paddr < s.memsz)
 			return true;
 	}
 	return false;

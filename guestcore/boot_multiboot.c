@@ -116,8 +116,8 @@ static int load_flat(const struct sx_boot *b, const struct header *h, uint32_t a
 	uint8_t *bss;
 	int rc;
 
-	if (h->load_addr > h->header_addr || before > at ||
-	    (h->load_end_addr && h->load_end_addr < h->load_addr))
+	/* Differences that are negative wrap round to more than any size. */
+	if (before > at || (h->load_end_addr && h->load_end_addr < h->load_addr))
 		goto damaged;
 	bytes = h->load_end_addr ? h->load_end_addr - h->load_addr : b->kernel.size - offset;
 	memory = bytes;
@@ -126,7 +126,7 @@ static int load_flat(const struct sx_boot *b, const struct header *h, uint32_t a
 			goto damaged;
 		memory = h->bss_end_addr - h->load_addr;
 	}
-	if (h->entry_addr < h->load_addr || h->entry_addr - h->load_addr >= memory)
+	if (h->entry_addr - h->load_addr >= memory)
 		goto damaged;
 	rc = sx_boot_copy(b, h->load_addr, bytes, offset);
 	if (rc < 0)

@@ -283,6 +283,9 @@ static void broken_notes_are_no_notes(void **state)
 	add_note(&i, 0, "Xem", 18, ENTRY, 8);
 	refuse(&i, sizeof(i), -ENOEXEC, "of no kind");
 	make(&i);
+	add_note(&i, 0, "Xen", 17, ENTRY, 8);
+	refuse(&i, sizeof(i), -ENOEXEC, "of no kind");
+	make(&i);
 	add_note(&i, 0, "Xen", 18, ENTRY, 6);
 	refuse(&i, sizeof(i), -ENOEXEC, "of no kind");
 	make_pvh(&i);
@@ -290,6 +293,9 @@ static void broken_notes_are_no_notes(void **state)
 	refuse(&i, sizeof(i), -ENOEXEC, "of no kind");
 	make_pvh(&i);
 	phdr(&i, 1)->p_offset = sizeof(i);
+	refuse(&i, sizeof(i), -ENOEXEC, "cut short");
+	phdr(&i, 1)->p_offset = sizeof(i) + 1;
+	phdr(&i, 1)->p_filesz = 4;
 	refuse(&i, sizeof(i), -ENOEXEC, "cut short");
 	make_pvh(&i);
 	phdr(&i, 1)->p_filesz = UINT64_MAX;
@@ -544,7 +550,7 @@ struct flat {
 };
 
 static const struct flat good = {
-	LOAD + 0x10, LOAD, LOAD + 0x800, LOAD + 0x1000, LOAD + 0x40,
+	LOAD + 0x10, LOAD, LOAD + 0x800, LOAD + 0x2000, LOAD + 0x40,
 };
 
 static void make_flat(struct image *i, const struct flat *f)
@@ -557,7 +563,7 @@ static void make_flat(struct image *i, const struct flat *f)
 
 static void flat_kernels_are_loaded_by_their_addresses(void **state)
 {
-	static const uint8_t zero[0x800];
+	static const uint8_t zero[0x1800];
 	struct flat f = good;
 	struct boot_world w;
 	struct image i;
@@ -566,8 +572,8 @@ static void flat_kernels_are_loaded_by_their_addresses(void **state)
 	make_flat(&i, &f);
 	start(&w, &i);
 	assert_memory_equal(boot_at(&w, LOAD), i.bytes + 0x10, 0x800);
-	assert_memory_equal(boot_at(&w, LOAD + 0x800), zero, 0x800);
-	assert_int_equal(*(uint8_t *)boot_at(&w, LOAD + 0x1000), 0xee);
+	assert_memory_equal(boot_at(&w, LOAD + 0x800), zero, sizeof(zero));
+	assert_int_equal(*(uint8_t *)boot_at(&w, LOAD + 0x2000), 0xee);
 	assert_int_equal(w.entry.rip, LOAD + 0x40);
 	boot_world_close(&w);
 	/* Without ends: the rest of the file, and no more memory. */
@@ -576,6 +582,23 @@ static void flat_kernels_are_loaded_by_their_addresses(void **state)
 	start(&w, &i);
 	assert_memory_equal(boot_at(&w, LOAD), i.bytes + 0x10, sizeof(i.bytes) - 0x10);
 	assert_int_equal(*(uint8_t *)boot_at(&w, LOAD + sizeof(i.bytes) - 0x10), 0xee);
+	boot_world_close(&w);
+}
+
+static void modules_follow_a_flat_kernels_memory(void **state)
+{
+	const struct info *info;
+	struct boot_world w;
+	struct image i;
+
+	(void)state;
+	make_flat(&i, &good);
+	boot_world_open(&w);
+	boot_give_initrd(&w, "one", 3);
+	boot_give_kernel(&w, i.bytes, sizeof(i));
+	want(&w, 0, "");
+	info = boot_at(&w, w.entry.rbx);
+	assert_int_equal(*(uint32_t *)boot_at(&w, info->module_list), good.bss_end);
 	boot_world_close(&w);
 }
 
@@ -626,6 +649,7 @@ int main(void)
 		cmocka_unit_test(multiboot_headers_count_only_where_they_may_be),
 		cmocka_unit_test(multiboot_wishes_that_cannot_be_met_are_refused),
 		cmocka_unit_test(flat_kernels_are_loaded_by_their_addresses),
+		cmocka_unit_test(modules_follow_a_flat_kernels_memory),
 		cmocka_unit_test(flat_addresses_that_do_not_agree_are_refused),
 	};
 

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include <asm/bootparam.h>
 #include <errno.h>
+#include <unistd.h>
 
 #include "guestcore/pc_map.h"
 #include "tests/support/boot.h"
@@ -243,6 +244,62 @@ static void an_initrd_that_does_not_fit_is_refused(void **state)
 	free(bytes);
 }
 
+static void initrds_begin_behind_the_kernel_though_it_ends_within_a_page(void **state)
+{
+	size_t room = BOOT_MEMORY - LOAD - INIT_SIZE - 100;
+	uint8_t *bytes = calloc(1, room);
+	struct boot_world w;
+	struct image i;
+
+	(void)state;
+	assert_non_null(bytes);
+	make(&i);
+	header(&i)->init_size = INIT_SIZE + 100;
+	boot_world_open(&w);
+	boot_give_initrd(&w, bytes, room);
+	boot_give_kernel(&w, i.bytes, sizeof(i));
+	want(&w, -EFBIG, "give more by --memory");
+	boot_world_close(&w);
+	free(bytes);
+}
+
+/* Four of 2^62 bytes: their sum is 2^64. */
+static void initrds_whose_sizes_wrap_round_are_refused(void **state)
+{
+	struct boot_world w;
+	struct image i;
+
+	(void)state;
+	make(&i);
+	boot_world_open(&w);
+	boot_give_kernel(&w, i.bytes, sizeof(i));
+	for (unsigned k = 0; k < 4; k++) {
+		boot_give_initrd(&w, "x", 1);
+		assert_int_equal(ftruncate(w.fd[1 + k], (off_t)1 << 62), 0);
+	}
+	want(&w, -EFBIG, "give more by --memory");
+	boot_world_close(&w);
+}
+
+static void a_header_that_claims_to_be_long_is_cut(void **state)
+{
+	const struct boot_params zero = {0};
+	const struct boot_params *p;
+	struct boot_world w;
+	struct image i;
+
+	(void)state;
+	make(&i);
+	header(&i)->jump = 0xffeb;
+	boot_world_open(&w);
+	assert_int_equal(load(&w, &i, sizeof(i)), 0);
+	p = boot_at(&w, w.entry.rsi);
+	assert_memory_equal(p->_pad7, zero._pad7, sizeof(zero._pad7));
+	assert_memory_equal(p->edd_mbr_sig_buffer, zero.edd_mbr_sig_buffer,
+			    sizeof(zero.edd_mbr_sig_buffer));
+	boot_world_close(&w);
+}
+
 static void the_command_line_has_the_kernels_limit(void **state)
 {
 	char line[2049];
@@ -419,6 +476,9 @@ int main(void)
 		cmocka_unit_test(initrds_lie_high_one_behind_the_other),
 		cmocka_unit_test(an_initrd_stays_below_the_kernels_limit),
 		cmocka_unit_test(an_initrd_that_does_not_fit_is_refused),
+		cmocka_unit_test(initrds_begin_behind_the_kernel_though_it_ends_within_a_page),
+		cmocka_unit_test(initrds_whose_sizes_wrap_round_are_refused),
+		cmocka_unit_test(a_header_that_claims_to_be_long_is_cut),
 		cmocka_unit_test(the_command_line_has_the_kernels_limit),
 		cmocka_unit_test(a_huge_limit_of_the_command_line_is_not_believed),
 		cmocka_unit_test(kernels_of_a_wrong_kind_are_refused),

@@ -356,10 +356,11 @@ static void regular_plans_keep_their_shape(void **state)
 static void irregular_plans_are_told_as_plain_ones(void **state)
 {
 	(void)state;
-	want_shape(HOST, "0,2,1,3", 0, 1, 4, 4);       /* threads of a core are apart */
-	want_shape(HOST, "0,2,3,4", 0, 1, 4, 4);       /* 1, then 2 threads */
-	want_shape(HOST, "0,8,1,9", 0, 1, 4, 4);       /* packages in turn */
-	want_shape(HOST, "0,2,4,8,10,12", 0, 1, 6, 6); /* 3 in a package */
+	want_shape(HOST, "0,2,1,3", 0, 1, 4, 4);             /* threads of a core are apart */
+	want_shape(HOST, "0,2,3,4", 0, 1, 4, 4);             /* 1, then 2 threads */
+	want_shape(HOST, "0,8,1,9", 0, 1, 4, 4);             /* packages in turn */
+	want_shape(HOST, "0,2,4,8,10,12", 0, 1, 6, 6);       /* caches of 2 and 1 */
+	want_shape("pack:2 core:3 pu:1", "0-5", 0, 1, 6, 6); /* 3 in a package */
 }
 
 static void vcpus_that_share_cores_have_none_in_common(void **state)

@@ -7,7 +7,8 @@
  * most looks find none; but while large frames come it is read straight into the buffers.
  *
  * A look at a back end may be a system call. After one that found nothing the next comes only
- * when as much time has passed as it took, so that the sidecore keeps half of its time at least.
+ * when as much time has passed as it took, so that the sidecore keeps half of its time at least;
+ * but soon, for it may have taken long because the host ran something else.
  */
 #include <string.h>
 #include <x86intrin.h>
@@ -15,8 +16,9 @@
 #include "sidecore/virtio/net_internal.h"
 
 #define LARGE_FRAME 4096u
-#define LARGE_LOOKS 64u /* how long a large frame makes us expect others */
-#define SOME_CHAINS 8u  /* taken at a time when nobody knows how many it will be */
+#define LARGE_LOOKS 64u        /* how long a large frame makes us expect others */
+#define MAX_PAUSE   (1u << 15) /* TSC cycles, some 10 us */
+#define SOME_CHAINS 8u         /* taken at a time when nobody knows how many it will be */
 
 enum verdict {
 	DONE,  /* with one frame */
@@ -393,7 +395,7 @@ unsigned sx_net_receive(struct sx_virtio_net_pair *p, struct sx_virtqueue *vq)
 	if (!n && polled) {
 		uint64_t now = __rdtsc();
 
-		p->look_at = now + (now - before);
+		p->look_at = now + (now - before < MAX_PAUSE ? now - before : MAX_PAUSE);
 	} else if (!n) {
 		p->starved = p->held_len || !sx_virtqueue_ready(vq);
 	}

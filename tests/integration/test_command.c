@@ -18,7 +18,7 @@
 
 #include "tests/support/world.h"
 
-#define SPLITX      SX_BUILD_DIR "/splitx"
+#define SPLITX      (SX_BUILD_DIR "/splitx")
 #define TEST_GUESTS SX_BUILD_DIR "/tests/guests/"
 #define GUESTS      SX_BUILD_DIR "/guests/"
 

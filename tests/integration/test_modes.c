@@ -132,7 +132,7 @@ static void change_from_run_to_run(void **state)
 			run(b, &kinds[k], SX_TRAP);
 			run(b, &kinds[k], SX_SPLIT);
 		}
-	check_counts(b, 2 * ROUNDS);
+	check_counts(b, 2ull * ROUNDS);
 }
 
 /* The mode may stay, too. */

@@ -158,7 +158,9 @@ cp "$SPLITX" "$hello" "$tmp/"
 cp "$hello" "$tmp/secret"
 chmod 0 "$tmp/secret"
 group=$(stat -c %G /dev/kvm 2>/dev/null || true)
-if ! as_other --clear-groups true 2>/dev/null; then
+if [ -e /dev/kvm ] && [ -z "$has_kvm" ]; then
+	fails "no permission for /dev/kvm" 77 "join the group that owns it" "${run[@]}" "$hello"
+elif ! as_other --clear-groups true 2>/dev/null; then
 	skip "no permission" "only root can become somebody else"
 elif as_other --clear-groups test -w /dev/kvm; then
 	skip "no permission for /dev/kvm" "here everybody may use it"

@@ -55,7 +55,7 @@ memory: 5119 MiB
 modules: 2
 one is hello
 two is world' --mode $mode --append 'a=1 b' --initrd "$tmp/one" --initrd "$tmp/two" --memory 5G
-	with_kvm says "with four vCPUs, devices and idle cores, $mode" 'command line: kernel 
+	with_kvm says "with four vCPUs, devices and idle cores, $mode" 'command line: kernel
 loader: splitx
 memory: 63 MiB
 modules: 0' --mode $mode --vcpus 4 --append '' --memory 64M --rng --disk "$tmp/disk,serial=1" \

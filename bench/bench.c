@@ -8,16 +8,32 @@
 
 #include "bench/exits.h"
 #include "bench/plot.h"
-#include "bench/report.h"
+#include "bench/suite.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/status.h"
 
+struct suite {
+	const char *name;
+	const char *help; /* for --help: lines after the first are indented as far */
+	const char *title;
+	int (*run)(const struct sx_bench_options *opt, struct sx_report *r, struct sx_error *err);
+};
+
+static const struct suite suites[] = {
+	{"exits",
+	 "what each way from guest to hypervisor and back costs, trapped\n"
+	 "                       and split",
+	 "What an exit costs, trapped and split", sx_exits_run},
+};
+
+#define SUITES (sizeof(suites) / sizeof(suites[0]))
+
 struct options {
-	const char *suite;
+	const struct suite *suite;
 	const char *json;
 	const char *svg;
-	struct sx_exits_options exits;
+	struct sx_bench_options bench;
 };
 
 static void usage(FILE *to)
@@ -25,11 +41,11 @@ static void usage(FILE *to)
 	fputs("Usage: splitx bench SUITE [OPTION]...\n"
 	      "Measure in one run, on this machine's KVM, with the contestants alternating.\n"
 	      "\n"
-	      "Suites:\n"
-	      "  exits                what each way from guest to hypervisor and back costs, "
-	      "trapped\n"
-	      "                       and split\n"
-	      "\n"
+	      "Suites:\n",
+	      to);
+	for (size_t i = 0; i < SUITES; i++)
+		fprintf(to, "  %-20s %s\n", suites[i].name, suites[i].help);
+	fputs("\n"
 	      "Options:\n"
 	      "      --json FILE      write the results as JSON\n"
 	      "      --svg FILE       draw them (needs gnuplot)\n"
@@ -77,13 +93,13 @@ static int parse_option(struct options *o, int opt, const char *arg, struct sx_e
 	case OPT_ROUNDS:
 		rc = sx_parse_number("--rounds", arg, 1, 1000, &rounds, err);
 		if (rc == 0)
-			o->exits.rounds = (unsigned)rounds;
+			o->bench.rounds = (unsigned)rounds;
 		return rc;
 	case OPT_GUEST_CORES:
-		o->exits.guest_cores = arg;
+		o->bench.guest_cores = arg;
 		return 0;
 	case OPT_SIDECORES:
-		o->exits.sidecores = arg;
+		o->bench.sidecores = arg;
 		return 0;
 	default:
 		return sx_fail(err, -EINVAL, "see splitx bench --help");
@@ -95,7 +111,7 @@ static int parse(struct options *o, int argc, char **argv, struct sx_error *err)
 {
 	int opt, rc;
 
-	*o = (struct options){.exits.rounds = 10};
+	*o = (struct options){.bench.rounds = 10};
 	optind = 1;
 	opterr = 0;
 	while ((opt = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
@@ -110,10 +126,13 @@ static int parse(struct options *o, int argc, char **argv, struct sx_error *err)
 	}
 	if (argc - optind != 1)
 		return sx_fail(err, -EINVAL, "which suite? splitx bench --help lists them");
-	o->suite = argv[optind];
-	if (strcmp(o->suite, "exits") != 0)
+	for (size_t i = 0; i < SUITES; i++)
+		if (strcmp(argv[optind], suites[i].name) == 0)
+			o->suite = &suites[i];
+	if (!o->suite)
 		return sx_fail(err, -EINVAL,
-			       "there is no suite '%s'; splitx bench --help lists them", o->suite);
+			       "there is no suite '%s'; splitx bench --help lists them",
+			       argv[optind]);
 	return 0;
 }
 
@@ -147,8 +166,8 @@ static int run(const struct options *o, int *status, struct sx_error *err)
 		*status = EX_UNAVAILABLE;
 		goto out;
 	}
-	sx_report_init(r, "exits", "What an exit costs, trapped and split");
-	rc = sx_exits_run(&o->exits, r, err);
+	sx_report_init(r, o->suite->name, o->suite->title);
+	rc = o->suite->run(&o->bench, r, err);
 	if (rc == -EIO)
 		*status = EX_SOFTWARE;
 	else if (rc == -ENOENT)

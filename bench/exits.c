@@ -82,7 +82,7 @@ static const char *const floor_names[FLOORS] = {"pingpong", "kvm_run", "eventfd_
 #define FLOOR_ROUNDS 5000u
 
 struct suite {
-	const struct sx_exits_options *opt;
+	const struct sx_bench_options *opt;
 	struct sx_report *report;
 	struct sx_rig rig;
 	struct sx_progress progress;
@@ -421,7 +421,7 @@ static void close_suite(struct suite *s)
 		sx_samples_destroy(&s->burst[b]);
 }
 
-int sx_exits_run(const struct sx_exits_options *opt, struct sx_report *r, struct sx_error *err)
+int sx_exits_run(const struct sx_bench_options *opt, struct sx_report *r, struct sx_error *err)
 {
 	struct suite *s = calloc(1, sizeof(*s));
 	int rc;

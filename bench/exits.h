@@ -6,14 +6,9 @@
 #ifndef SX_BENCH_EXITS_H
 #define SX_BENCH_EXITS_H
 
-#include "bench/report.h"
+#include "bench/suite.h"
 
-struct sx_exits_options {
-	const char *guest_cores, *sidecores; /* lists, or NULL: chosen */
-	unsigned rounds;                     /* the contestants alternate this often */
-};
-
-int sx_exits_run(const struct sx_exits_options *opt, struct sx_report *report,
+int sx_exits_run(const struct sx_bench_options *opt, struct sx_report *report,
 		 struct sx_error *err);
 
 #endif

@@ -42,8 +42,7 @@ struct series {
 };
 
 struct bar {
-	const char *op;
-	uint32_t batch;
+	size_t row; /* whose group it stands in */
 	size_t series;
 	double p50, p99; /* ns; the same where there is no whisker */
 	double x;
@@ -88,9 +87,7 @@ static size_t series_of(struct chart *c, const char *name, const char *const *co
 
 static bool starts_group(const struct chart *c, size_t i)
 {
-	const struct bar *bar = &c->bar[i];
-
-	return i == 0 || strcmp(bar->op, bar[-1].op) != 0 || bar->batch != bar[-1].batch;
+	return i == 0 || !sx_report_same_group(c->report, c->bar[i].row, c->bar[i - 1].row);
 }
 
 /* A burst of 1 is also what a row that is not batched does. */
@@ -101,29 +98,27 @@ static bool does_the_same(const struct sx_report_peer *peer, const struct sx_rep
 
 static bool ends_group(const struct sx_report *r, size_t i)
 {
-	return i + 1 == r->row_count || strcmp(r->row[i].op, r->row[i + 1].op) != 0 ||
-	       r->row[i].batch != r->row[i + 1].batch;
+	return i + 1 == r->row_count || !sx_report_same_group(r, i, i + 1);
 }
 
-static void add_mode_bar(struct chart *c, const struct sx_report_row *row)
+static void add_mode_bar(struct chart *c, size_t i)
 {
+	const struct sx_report_row *row = &c->report->row[i];
+
 	c->bar[c->bar_count++] = (struct bar){
-		.op = row->op,
-		.batch = row->batch,
+		.row = i,
 		.series = series_of(c, row->mode, mode_colours, COUNT(mode_colours)),
 		.p50 = row->time.p50_ns,
 		.p99 = row->time.p99_ns,
 	};
 }
 
-static void add_peer_bar(struct chart *c, const struct sx_report_row *row,
-			 const struct sx_report_peer *peer)
+static void add_peer_bar(struct chart *c, size_t row, const struct sx_report_peer *peer)
 {
 	if (c->bar_count == COUNT(c->bar))
 		return;
 	c->bar[c->bar_count++] = (struct bar){
-		.op = row->op,
-		.batch = row->batch,
+		.row = row,
 		.series = series_of(c, peer->name, peer_colours, COUNT(peer_colours)),
 		.p50 = peer->p50_ns,
 		.p99 = peer->p50_ns,
@@ -136,12 +131,12 @@ static void find_bars(struct chart *c)
 	const struct sx_report *r = c->report;
 
 	for (size_t i = 0; i < r->row_count; i++) {
-		add_mode_bar(c, &r->row[i]);
+		add_mode_bar(c, i);
 		if (!ends_group(r, i))
 			continue;
 		for (size_t k = 0; k < r->peer_count; k++)
 			if (does_the_same(&r->peer[k], &r->row[i]))
-				add_peer_bar(c, &r->row[i], &r->peer[k]);
+				add_peer_bar(c, i, &r->peer[k]);
 	}
 	for (size_t i = 0; i < c->bar_count; i++) {
 		c->end += i > 0 && starts_group(c, i) ? GROUP_GAP : 0;
@@ -300,9 +295,28 @@ static void write_legend(const struct chart *c)
 		    "right font ',11' tc rgb '" FAINT "'");
 }
 
+/* Beneath a group's name: its batch, and its machine where there are several. */
+static void write_group_remark(const struct chart *c, const struct sx_report_row *row,
+			       double middle)
+{
+	const char *machine = c->report->by_machine ? row->where : "";
+	char text[80], batch[24] = "";
+
+	if (row->batch)
+		snprintf(batch, sizeof(batch), "batch %u", row->batch);
+	snprintf(text, sizeof(text), "%s%s%s", batch, batch[0] && machine[0] ? ", " : "", machine);
+	if (!text[0])
+		return;
+	fprintf(c->out, "set label ");
+	quoted(c->out, text);
+	fprintf(c->out, " at first %g, screen %.5f center font ',11' tc rgb '" FAINT "'\n", middle,
+		29 / HEIGHT);
+}
+
 static void write_group_names(const struct chart *c)
 {
 	for (size_t i = 0; i < c->bar_count; i++) {
+		const struct sx_report_row *row = &c->report->row[c->bar[i].row];
 		size_t end = i + 1;
 		double middle;
 
@@ -312,14 +326,10 @@ static void write_group_names(const struct chart *c)
 			end++;
 		middle = (c->bar[i].x + c->bar[end - 1].x) / 2;
 		fprintf(c->out, "set label ");
-		quoted(c->out, c->bar[i].op);
+		quoted(c->out, row->op);
 		fprintf(c->out, " at first %g, screen %.5f center tc rgb '" INK "'\n", middle,
 			50 / HEIGHT);
-		if (c->bar[i].batch)
-			fprintf(c->out,
-				"set label 'batch %u' at first %g, screen %.5f center font ',11' "
-				"tc rgb '" FAINT "'\n",
-				c->bar[i].batch, middle, 29 / HEIGHT);
+		write_group_remark(c, row, middle);
 	}
 }
 

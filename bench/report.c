@@ -54,7 +54,8 @@ int sx_report_add_row(struct sx_report *r, const struct sx_report_row *row, stru
 	if (!row->op[0] || !row->mode[0])
 		return sx_fail(err, -EINVAL, "a row needs an operation and a mode");
 	if (!measured(t->p50_ns) || !measured(t->p99_ns) || !measured(t->p999_ns) ||
-	    !measured(t->mean_ns) || !measured_or_not(row->exits_per_op))
+	    !measured(t->mean_ns) || !measured_or_not(row->exits_per_op) ||
+	    !measured(row->per_second) || !measured(row->sidecore_ns))
 		return bad_number(row->op, err);
 	r->row[r->row_count++] = *row;
 	return 0;
@@ -152,12 +153,25 @@ const struct sx_report_row *sx_report_find(const struct sx_report *r, const char
 	return NULL;
 }
 
+static bool same_group(const struct sx_report *r, const struct sx_report_row *a,
+		       const struct sx_report_row *b)
+{
+	return strcmp(a->op, b->op) == 0 && a->batch == b->batch &&
+	       (!r->by_machine || strcmp(a->where, b->where) == 0);
+}
+
+bool sx_report_same_group(const struct sx_report *r, size_t i, size_t k)
+{
+	return same_group(r, &r->row[i], &r->row[k]);
+}
+
 const struct sx_report_row *sx_report_reference(const struct sx_report *r,
 						const struct sx_report_row *row)
 {
-	if (r->row_count == 0)
-		return NULL;
-	return sx_report_find(r, row->op, r->row[0].mode, row->batch);
+	for (size_t i = 0; i < r->row_count; i++)
+		if (same_group(r, &r->row[i], row) && strcmp(r->row[i].mode, r->row[0].mode) == 0)
+			return &r->row[i];
+	return NULL;
 }
 
 /* --- numbers for people -------------------------------------------------------------------------

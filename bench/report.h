@@ -28,14 +28,19 @@
 /* A number that could not be measured here: null in the JSON, a dash in the table. */
 #define SX_NOT_MEASURED (-1.0)
 
-/* One operation in one mode. Rows of the same op and batch stand together and are compared. */
+/*
+ * One operation in one mode. Rows of the same op and batch (and machine, where the report has
+ * several) stand together and are compared.
+ */
 struct sx_report_row {
 	char op[32];
 	char mode[16];  /* the first one named in a report is what the others are held against */
-	char where[48]; /* optional: "ring", "shared page" */
+	char where[48]; /* optional: "ring", "shared page"; with `by_machine` the machine's name */
 	uint32_t batch; /* operations at once; 0: not batched */
 	struct sx_summary time;
 	double exits_per_op; /* by KVM's counters, or SX_NOT_MEASURED */
+	double per_second;   /* operations, with `time` under that load; 0: not told */
+	double sidecore_ns;  /* busy time of the sidecore for each operation; 0: not told */
 };
 
 /* A number with a name: a floor or a cost. */
@@ -69,6 +74,7 @@ struct sx_report {
 	char suite[32];
 	char title[96]; /* over the chart and the table */
 	struct sx_host host;
+	bool by_machine; /* rows are of several machines, each named by `where` */
 
 	size_t row_count, floor_count, cost_count, peer_count, target_count, note_count;
 	struct sx_report_row row[128];
@@ -97,7 +103,10 @@ int sx_report_add_note(struct sx_report *r, struct sx_error *err, const char *fm
 const struct sx_report_row *sx_report_find(const struct sx_report *r, const char *op,
 					   const char *mode, uint32_t batch);
 
-/* The row that @row is compared with: its op and batch in the report's first mode; or NULL. */
+/* Do rows @i and @k, which are there, do the same operation on the same machine? */
+bool sx_report_same_group(const struct sx_report *r, size_t i, size_t k);
+
+/* The row of @row's group that it is compared with: the one in the report's first mode; or NULL. */
 const struct sx_report_row *sx_report_reference(const struct sx_report *r,
 						const struct sx_report_row *row);
 

@@ -127,6 +127,10 @@ static json_t *row_json(const void *item)
 	put_ns(&o, "mean_ns", row->time.mean_ns);
 	put_count(&o, "samples", row->time.samples);
 	put_number(&o, "exits_per_op", row->exits_per_op);
+	if (row->per_second > 0)
+		put_number(&o, "per_second", row->per_second);
+	if (row->sidecore_ns > 0)
+		put_ns(&o, "sidecore_ns", row->sidecore_ns);
 	return finish(&o);
 }
 

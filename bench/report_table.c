@@ -98,8 +98,7 @@ static void format_time(const struct page *p, double ns, char *text, size_t size
 
 static bool continues_group(const struct sx_report *r, size_t i)
 {
-	return i > 0 && strcmp(r->row[i].op, r->row[i - 1].op) == 0 &&
-	       r->row[i].batch == r->row[i - 1].batch;
+	return i > 0 && sx_report_same_group(r, i, i - 1);
 }
 
 /* Said once for all modes of an operation. */
@@ -163,6 +162,25 @@ static void cell_samples(const struct page *p, size_t i, char *text, size_t size
 	snprintf(text, size, "%llu", (unsigned long long)p->report->row[i].time.samples);
 }
 
+/* "65.1 k", "1.25 M": three digits. */
+static void cell_rate(const struct page *p, size_t i, char *text, size_t size)
+{
+	double rate = p->report->row[i].per_second;
+	const char *unit = rate < 999.5 ? "" : rate < 999.5e3 ? " k" : " M";
+
+	rate /= rate < 999.5 ? 1 : rate < 999.5e3 ? 1e3 : 1e6;
+	text[0] = '\0';
+	if (rate > 0)
+		snprintf(text, size, "%.*f%s", rate < 9.995 ? 2 : rate < 99.95 ? 1 : 0, rate, unit);
+}
+
+static void cell_sidecore(const struct page *p, size_t i, char *text, size_t size)
+{
+	text[0] = '\0';
+	if (p->report->row[i].sidecore_ns > 0)
+		format_time(p, p->report->row[i].sidecore_ns, text, size);
+}
+
 /* "1 : 260" is 260 times cheaper than the reference, "1 : 0.99" a little dearer. */
 static void cell_ratio(const struct page *p, size_t i, char *text, size_t size)
 {
@@ -183,11 +201,12 @@ static const struct column {
 	bool right;
 	unsigned spare; /* in a narrow terminal the highest goes first; 0 never goes */
 } columns[] = {
-	{"operation", cell_op, false, 0},   {"mode", cell_mode, false, 0},
-	{"where", cell_where, false, 3},    {"p50", cell_p50, true, 0},
-	{"p99", cell_p99, true, 1},         {"p99.9", cell_p999, true, 4},
-	{"mean", cell_mean, true, 5},       {"exits/op", cell_exits, true, 0},
-	{"samples", cell_samples, true, 6}, {NULL, cell_ratio, true, 0},
+	{"operation", cell_op, false, 0},     {"mode", cell_mode, false, 0},
+	{"where", cell_where, false, 3},      {"p50", cell_p50, true, 0},
+	{"p99", cell_p99, true, 1},           {"p99.9", cell_p999, true, 4},
+	{"mean", cell_mean, true, 5},         {"per second", cell_rate, true, 1},
+	{"sidecore", cell_sidecore, true, 2}, {"exits/op", cell_exits, true, 0},
+	{"samples", cell_samples, true, 6},   {NULL, cell_ratio, true, 0},
 };
 
 struct layout {

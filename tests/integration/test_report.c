@@ -83,8 +83,9 @@ static void numbers_that_are_none_are_refused(void **state)
 {
 	const double bad[] = {NAN, INFINITY, -INFINITY, -0.5};
 	struct sx_report_row good = a_row();
-	double *const fields[] = {&good.time.p50_ns, &good.time.p99_ns, &good.time.p999_ns,
-				  &good.time.mean_ns, &good.exits_per_op};
+	double *const fields[] = {&good.time.p50_ns,  &good.time.p99_ns,  &good.time.p999_ns,
+				  &good.time.mean_ns, &good.exits_per_op, &good.per_second,
+				  &good.sidecore_ns};
 
 	(void)state;
 	for (size_t b = 0; b < 4; b++) {
@@ -201,6 +202,29 @@ static void rows_are_found_and_compared(void **state)
 	assert_null(sx_report_reference(&report, &report.row[4]));
 }
 
+static void add_row_on(const char *machine, const char *mode)
+{
+	add_row("blk", mode, 0, 10);
+	snprintf(report.row[report.row_count - 1].where, sizeof(report.row[0].where), "%s",
+		 machine);
+}
+
+static void machines_are_not_compared(void **state)
+{
+	(void)state;
+	add_row_on("native", "trap");
+	add_row_on("native", "split");
+	add_row_on("lab", "trap");
+	add_row_on("lab", "split");
+	assert_true(sx_report_same_group(&report, 1, 2));
+	assert_ptr_equal(sx_report_reference(&report, &report.row[3]), &report.row[0]);
+	report.by_machine = true;
+	assert_true(sx_report_same_group(&report, 0, 1));
+	assert_false(sx_report_same_group(&report, 1, 2));
+	assert_ptr_equal(sx_report_reference(&report, &report.row[1]), &report.row[0]);
+	assert_ptr_equal(sx_report_reference(&report, &report.row[3]), &report.row[2]);
+}
+
 /* --- numbers for people -------------------------------------------------------------------------
  */
 
@@ -301,6 +325,8 @@ static void a_row_is_written_with_its_keys(void **state)
 	row.batch = 32;
 	snprintf(row.where, sizeof(row.where), "ring");
 	row.exits_per_op = SX_NOT_MEASURED;
+	row.per_second = 1234567.5;
+	row.sidecore_ns = 76.5;
 	assert_int_equal(sx_report_add_row(&report, &row, NULL), 0);
 
 	json = written();
@@ -318,7 +344,9 @@ static void a_row_is_written_with_its_keys(void **state)
 	assert_int_equal(json_integer_value(json_object_get(o, "samples")), 5000000000);
 
 	o = json_array_get(json_object_get(json, "rows"), 1);
-	assert_int_equal(json_object_size(o), 10);
+	assert_int_equal(json_object_size(o), 12);
+	want_real(o, "per_second", 1234567.5);
+	want_real(o, "sidecore_ns", 76.5);
 	assert_int_equal(json_integer_value(json_object_get(o, "batch")), 32);
 	want_text(o, "where", "ring");
 	assert_true(json_is_null(json_object_get(o, "exits_per_op")));
@@ -480,6 +508,7 @@ int main(void)
 		CASE(a_full_report_says_so),
 		CASE(a_target_is_reached_or_not),
 		CASE(rows_are_found_and_compared),
+		CASE(machines_are_not_compared),
 		CASE(times_have_three_digits_and_the_unit_that_suits),
 		CASE(figures_are_named_and_have_their_unit),
 		CASE(a_row_is_written_with_its_keys),

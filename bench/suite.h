@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * What every suite of `splitx bench` is given. Each has a function that fills a report, and a row
+ * in the table of bench/bench.c.
+ */
+#ifndef SX_BENCH_SUITE_H
+#define SX_BENCH_SUITE_H
+
+#include "bench/report.h"
+
+struct sx_bench_options {
+	const char *guest_cores, *sidecores; /* lists, or NULL: chosen */
+	unsigned rounds;                     /* the contestants alternate this often */
+};
+
+#endif

@@ -14,15 +14,16 @@ host=$1 version=$2 init=$3 kvmcheck=$4 out=$5
 root=$(mktemp -d "$out.XXXXXX")
 trap 'rm -rf "$root"' EXIT
 
-busybox=$(command -v busybox) || {
-	echo "lab: busybox is missing; lab/setup.sh lab installs it" >&2
+fail() {
+	echo "lab: $*" >&2
 	exit 1
 }
+
+# shellcheck source=lab/rootfs.sh
+. lab/rootfs.sh
+
 mkdir -p "$root"/{bin,dev,etc,lib/modules,proc,sys,tmp}
-cp "$busybox" "$root/bin/busybox"
-"$busybox" --list | while read -r applet; do
-	[ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"
-done
+add_busybox "$root"
 cp "$kvmcheck" "$root/bin/kvmcheck"
 cp "$init" "$root/init"
 echo 'root:x:0:0:root:/lab:/bin/sh' >"$root/etc/passwd"
@@ -31,4 +32,4 @@ echo '127.0.0.1 localhost' >"$root/etc/hosts"
 
 lab/kernel.sh modules "$version" "$root/lib/modules" "kvm-$host" |
 	sed 's,^,/lib/modules/,' >"$out.modules"
-(cd "$root" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0) >"$out.cpio"
+pack "$root" "$out.cpio"

@@ -58,6 +58,6 @@ $(LAB_BUILD)/loader.bin: lab/boot/start.S lab/boot/load.c lab/boot/load.ld $(LAB
 
 $(LAB_K)/vmlinux: $(LAB_VMLINUZ) lab/kernel.sh | $(LAB_K)
 	lab/kernel.sh vmlinux $(LAB_KERNEL) $@
-$(LAB_K)/base-%.cpio: $(LAB_BUILD)/init $(LAB_BUILD)/kvmcheck $(LAB_DEP) lab/base.sh lab/kernel.sh \
-		| $(LAB_K)
+$(LAB_K)/base-%.cpio: $(LAB_BUILD)/init $(LAB_BUILD)/kvmcheck $(LAB_DEP) lab/base.sh lab/rootfs.sh \
+		lab/kernel.sh | $(LAB_K)
 	lab/base.sh $* $(LAB_KERNEL) $(LAB_BUILD)/init $(LAB_BUILD)/kvmcheck $(@:.cpio=)

@@ -7,37 +7,12 @@
 #include <string.h>
 
 #include "cli/options.h"
+#include "cli/plug_net.h"
+#include "cli/words.h"
 #include "sidecore/virtio/blk.h"
 #include "sidecore/virtio/rng.h"
 
 #define OUTER(TYPE, DEV) ((TYPE *)(void *)((char *)(DEV)-offsetof(TYPE, dev)))
-
-/* ---- values such as "disk.img,readonly,queues=4" ---- */
-
-struct words {
-	char *text; /* a copy, cut at its commas */
-	char *next;
-};
-
-/* The first word, or NULL when there is no memory. */
-static char *begin_words(struct words *w, const char *value)
-{
-	w->text = w->next = strdup(value);
-	return w->text ? strsep(&w->next, ",") : NULL;
-}
-
-/* The next word, cut at its '='; *value is "" without one. NULL: there are no more. */
-static char *next_word(struct words *w, char **value)
-{
-	char *word = w->next ? strsep(&w->next, ",") : NULL;
-
-	*value = word;
-	if (word)
-		strsep(value, "=");
-	if (word && !*value)
-		*value = word + strlen(word);
-	return word;
-}
 
 /* ---- disk ---- */
 
@@ -55,13 +30,13 @@ static int parse_cache(const char *text, enum sx_file_cache *cache, struct sx_er
 	return 0;
 }
 
-static int parse_disk(struct sx_virtio_blk_config *c, struct words *w, struct sx_error *err)
+static int parse_disk(struct sx_virtio_blk_config *c, struct sx_words *w, struct sx_error *err)
 {
 	uint64_t number;
 	char *word, *value;
 	int rc = 0;
 
-	while (rc == 0 && (word = next_word(w, &value))) {
+	while (rc == 0 && (word = sx_words_next(w, &value))) {
 		if (strcmp(word, "readonly") == 0 && !*value) {
 			c->file.readonly = true;
 		} else if (strcmp(word, "cache") == 0) {
@@ -90,11 +65,11 @@ static int create_disk(struct sx_virtio_device **dev, const char *value,
 {
 	struct sx_virtio_blk_config c = {0};
 	struct sx_virtio_blk *blk = calloc(1, sizeof(*blk));
-	struct words w = {0};
+	struct sx_words w = {0};
 	int rc = -ENOMEM;
 
 	if (blk)
-		c.file.path = begin_words(&w, value);
+		c.file.path = sx_words_begin(&w, value);
 	if (c.file.path)
 		rc = parse_disk(&c, &w, err);
 	if (rc == 0)
@@ -155,6 +130,17 @@ const struct sx_plug sx_plugs[] = {
 			"                 [,block=BYTES]  a raw image or block device as a disk\n",
 		.create = create_disk,
 		.destroy = destroy_disk,
+	},
+	{
+		.option = "net",
+		.has_value = true,
+		.help = "      --net "
+			"user[,hostfwd=tcp|udp:HOSTPORT-GUESTPORT]...|tap=NAME[,queues=N]\n"
+			"                 [,mac=MAC][,mtu=N]  a network device on a network in "
+			"this\n"
+			"                         process, or on the kernel's tap\n",
+		.create = sx_plug_net_create,
+		.destroy = sx_plug_net_destroy,
 	},
 	{
 		.option = "rng",

@@ -7,15 +7,19 @@
 #include "sidecore/backend/net_tap.h"
 #include "sidecore/backend/net_user.h"
 
-int sx_net_open(struct sx_net_backend **b, const char *spec, unsigned queues, struct sx_error *err)
+int sx_net_open(struct sx_net_backend **b, const char *spec, unsigned queues, unsigned mtu,
+		struct sx_error *err)
 {
 	*b = NULL;
+	if (mtu && (mtu < SX_NET_MIN_MTU || mtu > SX_NET_MAX_MTU))
+		return sx_fail(err, -EINVAL, "the MTU of a network is %u to %u, not %u",
+			       SX_NET_MIN_MTU, SX_NET_MAX_MTU, mtu);
 	if (!strncmp(spec, "tap=", 4))
-		return sx_net_tap_open(b, spec + 4, queues, err);
+		return sx_net_tap_open(b, spec + 4, queues, mtu, err);
 	if (!strcmp(spec, "user"))
-		return sx_net_user_open(b, "", err);
+		return sx_net_user_open(b, "", mtu, err);
 	if (!strncmp(spec, "user,", 5))
-		return sx_net_user_open(b, spec + 5, err);
+		return sx_net_user_open(b, spec + 5, mtu, err);
 	return sx_fail(err, -EINVAL,
 		       "'%s' is no network; it is 'tap=NAME' or "
 		       "'user[,hostfwd=tcp:HOSTPORT-GUESTPORT]'",

@@ -92,15 +92,19 @@ struct sx_net_backend {
 	uint64_t dropped; /* frames it took and could not send or keep; atomic */
 };
 
+#define SX_NET_MIN_MTU 68u                         /* IPv4's least (RFC 791) */
+#define SX_NET_MAX_MTU (65535u - SX_NET_MIN_FRAME) /* Linux's most for a tap */
+
 /*
- * Open what @spec names, for up to @queues queues:
+ * Open what @spec names, for up to @queues queues, and with @mtu, or 0 for what it has by itself:
  *
  *   tap=NAME                                  the kernel's tap (net_tap.h)
  *   user[,hostfwd=tcp|udp:HOSTPORT-GUESTPORT]...  a network in this process (net_user.h)
  *
  * b->queues says how many there are. It must outlive the device that uses it.
  */
-int sx_net_open(struct sx_net_backend **b, const char *spec, unsigned queues, struct sx_error *err);
+int sx_net_open(struct sx_net_backend **b, const char *spec, unsigned queues, unsigned mtu,
+		struct sx_error *err);
 /* NULL is allowed. */
 void sx_net_close(struct sx_net_backend *b);
 

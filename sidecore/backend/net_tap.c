@@ -258,25 +258,49 @@ static int bring_up(int sock, const char *name)
 	return ioctl(sock, SIOCSIFFLAGS, &ifr) < 0 ? -errno : 0;
 }
 
-/* Learn its MTU, and bring it up if it is new. */
-static int set_up(struct tap *t, bool is_new, struct sx_error *err)
+/* Learn the MTU of the tap, or make it @mtu if the tap is ours. */
+static int set_mtu(struct tap *t, int sock, unsigned mtu, bool is_new, struct sx_error *err)
+{
+	struct ifreq ifr = {0};
+
+	memcpy(ifr.ifr_name, t->name, sizeof(ifr.ifr_name));
+	if (mtu && is_new) {
+		ifr.ifr_mtu = (int)mtu;
+		if (ioctl(sock, SIOCSIFMTU, &ifr) < 0)
+			return sx_fail(err, -errno, "tap '%s' cannot have an MTU of %u: %s",
+				       t->name, mtu, strerror(errno));
+	}
+	if (ioctl(sock, SIOCGIFMTU, &ifr) == 0 && ifr.ifr_mtu >= (int)SX_NET_MIN_MTU &&
+	    ifr.ifr_mtu <= 65535)
+		t->b.mtu = (uint16_t)ifr.ifr_mtu;
+	if (mtu > t->b.mtu)
+		return sx_fail(err, -EINVAL,
+			       "tap '%s' has an MTU of %u; ask for no more, or have root raise it "
+			       "with 'ip link set %s mtu %u'",
+			       t->name, t->b.mtu, t->name, mtu);
+	if (mtu)
+		t->b.mtu = (uint16_t)mtu;
+	return 0;
+}
+
+/* Its MTU; and bring it up if it is new. */
+static int set_up(struct tap *t, unsigned mtu, bool is_new, struct sx_error *err)
 {
 	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ifreq ifr = {0};
-	int rc = 0;
+	int rc;
 
 	if (sock < 0)
 		return sx_fail(err, -errno, "no socket to ask about tap '%s': %s", t->name,
 			       strerror(errno));
-	memcpy(ifr.ifr_name, t->name, sizeof(ifr.ifr_name));
-	if (ioctl(sock, SIOCGIFMTU, &ifr) == 0 && ifr.ifr_mtu >= 68 && ifr.ifr_mtu <= 65535)
-		t->b.mtu = (uint16_t)ifr.ifr_mtu;
-	if (is_new)
+	rc = set_mtu(t, sock, mtu, is_new, err);
+	if (rc == 0 && is_new) {
 		rc = bring_up(sock, t->name);
+		if (rc < 0)
+			sx_explain(err, "tap '%s' cannot be brought up: %s", t->name,
+				   strerror(-rc));
+	}
 	close(sock);
-	return rc < 0 ? sx_fail(err, rc, "tap '%s' cannot be brought up: %s", t->name,
-				strerror(-rc))
-		      : 0;
+	return rc;
 }
 
 /* All queues but the first wait to be attached; nothing is left to the guest yet. */
@@ -296,7 +320,7 @@ static int rest(struct tap *t, struct sx_error *err)
 		      : 0;
 }
 
-int sx_net_tap_open(struct sx_net_backend **b, const char *name, unsigned queues,
+int sx_net_tap_open(struct sx_net_backend **b, const char *name, unsigned queues, unsigned mtu,
 		    struct sx_error *err)
 {
 	bool is_new;
@@ -316,7 +340,7 @@ int sx_net_tap_open(struct sx_net_backend **b, const char *name, unsigned queues
 	memcpy(t->name, name, strlen(name));
 	rc = open_queues(t, queues, err);
 	if (rc == 0)
-		rc = set_up(t, is_new, err);
+		rc = set_up(t, mtu, is_new, err);
 	if (rc == 0)
 		rc = rest(t, err);
 	if (rc < 0) {

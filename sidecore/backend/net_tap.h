@@ -10,9 +10,9 @@
 
 /*
  * Open the tap @name; where there is none it is made, brought up, and gone again at the end.
- * b->queues is at most @queues.
+ * b->queues is @queues. @mtu: 0 is the tap's own; one that is there already has at least @mtu.
  */
-int sx_net_tap_open(struct sx_net_backend **b, const char *name, unsigned queues,
+int sx_net_tap_open(struct sx_net_backend **b, const char *name, unsigned queues, unsigned mtu,
 		    struct sx_error *err);
 
 #endif

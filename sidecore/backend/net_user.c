@@ -14,7 +14,7 @@
 #include "sidecore/backend/net_user_wake.h"
 
 #define FIFO_BYTES (512u << 10)
-#define MTU        1500
+#define USUAL_MTU  1500
 #define MAX_TIMERS 4
 
 struct timer {
@@ -310,8 +310,8 @@ static Slirp *new_slirp(struct user *u)
 		.in6_enabled = true,
 		.vprefix_len = 64,
 		.vhostname = "splitx",
-		.if_mtu = MTU,
-		.if_mru = MTU,
+		.if_mtu = u->b.mtu,
+		.if_mru = u->b.mtu,
 	};
 
 	/* fec0::/64, as libslirp's own documentation has it. */
@@ -359,7 +359,8 @@ static int add_forwards(struct user *u, const char *options, struct sx_error *er
 	return 0;
 }
 
-int sx_net_user_open(struct sx_net_backend **b, const char *options, struct sx_error *err)
+int sx_net_user_open(struct sx_net_backend **b, const char *options, unsigned mtu,
+		     struct sx_error *err)
 {
 	struct user *u = aligned_alloc(SX_CACHE_LINE, (sizeof(*u) + 63) & ~(size_t)63);
 	int rc;
@@ -367,7 +368,8 @@ int sx_net_user_open(struct sx_net_backend **b, const char *options, struct sx_e
 	if (!u)
 		return sx_fail(err, -ENOMEM, "no memory for the network 'user'");
 	memset(u, 0, sizeof(*u));
-	u->b = (struct sx_net_backend){.ops = &ops, .queues = 1, .mtu = MTU};
+	u->b = (struct sx_net_backend){
+		.ops = &ops, .queues = 1, .mtu = (uint16_t)(mtu ? mtu : USUAL_MTU)};
 	sx_user_wake_init(&u->wake);
 	rc = sx_net_fifo_init(&u->fifo, FIFO_BYTES);
 	if (rc == 0) {

@@ -13,8 +13,9 @@
 
 /*
  * @options: "" or, separated by commas, hostfwd=PROTOCOL:HOSTPORT-GUESTPORT, with PROTOCOL tcp or
- * udp: what comes to that port of 127.0.0.1 on the host goes to the guest's.
+ * udp: what comes to that port of 127.0.0.1 on the host goes to the guest's. @mtu: 0 is 1500.
  */
-int sx_net_user_open(struct sx_net_backend **b, const char *options, struct sx_error *err);
+int sx_net_user_open(struct sx_net_backend **b, const char *options, unsigned mtu,
+		     struct sx_error *err);
 
 #endif

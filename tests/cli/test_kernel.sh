@@ -55,6 +55,10 @@ memory: 5119 MiB
 modules: 2
 one is hello
 two is world' --mode $mode --append 'a=1 b' --initrd "$tmp/one" --initrd "$tmp/two" --memory 5G
+	with_kvm says "with networks, $mode" 'command line: kernel x
+loader: splitx
+memory: 511 MiB
+modules: 0' --mode $mode --append x --net user --net user,mac=52:54:00:12:34:56,mtu=9000
 	with_kvm says "with four vCPUs, devices and idle cores, $mode" 'command line: kernel
 loader: splitx
 memory: 63 MiB
@@ -104,10 +108,27 @@ refuses "a disk with a bad number of queues" 64 "queues= of --disk" "${k[@]}" \
 	--disk "$tmp/disk,queues=0"
 refuses "a disk twice" 69 "$tmp/disk" "${k[@]}" --disk "$tmp/disk" --disk "$tmp/disk"
 
+# ---- networks ----
+
+refuses "no network" 64 "is no network" "${k[@]}" --net cable
+refuses "a network without a word" 64 "is no network" "${k[@]}" --net mtu=1500
+refuses "a forward without ports" 64 "hostfwd=tcp:HOSTPORT-GUESTPORT" "${k[@]}" \
+	--net user,hostfwd=tcp:22
+refuses "an address of letters" 64 "mac= of --net" "${k[@]}" --net user,mac=52:54:00:12:34:5g
+refuses "an address that is too long" 64 "mac= of --net" "${k[@]}" \
+	--net user,mac=52:54:00:12:34:56:78
+refuses "a group's address" 64 "neither a group's nor zero" "${k[@]}" \
+	--net user,mac=53:54:00:12:34:56
+refuses "an MTU that is too small" 64 "mtu= of --net" "${k[@]}" --net user,mtu=67
+refuses "more queues than virtio has" 64 "queues= of --net" "${k[@]}" --net user,queues=65
+refuses "more queues than the network" 64 "no more queue pairs than 1" "${k[@]}" --net user,queues=2
+refuses "a tap that cannot be named so" 64 "is no name of a network" "${k[@]}" --net tap=a/b
+refuses "an interface that is no tap" 64 "is no tap" "${k[@]}" --net tap=lo
+
 # ---- command lines ----
 
 for option in "--initrd x" "--append x" "--cpu host" "--idle poll" --hugepages --prefault \
-	"--reboot exit" "--disk x" --rng; do
+	"--reboot exit" "--disk x" "--net user" --rng; do
 	read -ra words <<<"$option"
 	fails "${words[0]} for a micro-guest" 64 "${words[0]} is for kernels" "$SPLITX" run \
 		"${words[@]}" guest

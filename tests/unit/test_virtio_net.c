@@ -408,7 +408,7 @@ static void what_cannot_be_is_refused(void **state)
 	assert_int_equal(sx_net_pair_open(end, 1, 1000, NULL), -EINVAL);
 	assert_int_equal(sx_net_pair_open(end, 0, NET_PAIR_MEM, NULL), -EINVAL);
 	err.text[0] = 0;
-	assert_int_equal(sx_net_open(&none, "cable", 1, &err), -EINVAL);
+	assert_int_equal(sx_net_open(&none, "cable", 1, 0, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "'cable'"));
 	assert_null(none);
 	finish();

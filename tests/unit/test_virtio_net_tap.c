@@ -88,7 +88,7 @@ static void open_tap(bool polled, unsigned queues)
 	memset(&n, 0, sizeof(n));
 	if (no_namespace)
 		skip();
-	if (sx_net_tap_open(&n.backend, TAP, queues, &err) < 0)
+	if (sx_net_tap_open(&n.backend, TAP, queues, 0, &err) < 0)
 		fail_msg("%s", err.text);
 	assert_int_equal(n.backend->queues, queues);
 	give_address();
@@ -607,16 +607,16 @@ static void what_cannot_be_opened_is_explained(void **state)
 		skip();
 	for (unsigned i = 0; i < 6; i++) {
 		err.text[0] = 0;
-		assert_int_equal(sx_net_tap_open(&b, names[i], 1, &err), -EINVAL);
+		assert_int_equal(sx_net_tap_open(&b, names[i], 1, 0, &err), -EINVAL);
 		assert_non_null(strstr(err.text, names[i]));
 	}
-	assert_int_equal(sx_net_tap_open(&b, TAP, 0, NULL), -EINVAL);
-	assert_int_equal(sx_net_open(&b, "tap=" TAP, 1, NULL), 0);
+	assert_int_equal(sx_net_tap_open(&b, TAP, 0, 0, NULL), -EINVAL);
+	assert_int_equal(sx_net_open(&b, "tap=" TAP, 1, 0, NULL), 0);
 	err.text[0] = 0;
-	assert_int_equal(sx_net_tap_open(&second, TAP, 1, &err), -EBUSY);
+	assert_int_equal(sx_net_tap_open(&second, TAP, 1, 0, &err), -EBUSY);
 	assert_non_null(strstr(err.text, "in use"));
 	err.text[0] = 0;
-	assert_int_equal(sx_net_tap_open(&second, TAP, 2, &err), -EINVAL);
+	assert_int_equal(sx_net_tap_open(&second, TAP, 2, 0, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "several queues"));
 	sx_net_close(b);
 	assert_int_equal(if_nametoindex(TAP), 0);

@@ -239,7 +239,7 @@ static void open_user(bool polled, const char *options)
 	memset(&n, 0, sizeof(n));
 	memset(&tcp, 0, sizeof(tcp));
 	tcp.next = 5000;
-	if (sx_net_user_open(&n.backend, options, &err) < 0)
+	if (sx_net_user_open(&n.backend, options, 0, &err) < 0)
 		fail_msg("%s", err.text);
 	net_build(&n, polled, 0);
 	assert_true(polled || n.net.dev.wake_fd >= 0);
@@ -376,17 +376,17 @@ static void what_cannot_be_is_explained(void **state)
 
 		err.text[0] = 0;
 		snprintf(spec, sizeof(spec), "user,%s", bad[i]);
-		assert_int_equal(sx_net_open(&b, spec, 1, &err), -EINVAL);
+		assert_int_equal(sx_net_open(&b, spec, 1, 0, &err), -EINVAL);
 		assert_non_null(strstr(err.text, "hostfwd="));
 		assert_null(b);
 	}
 	sock = listener(&port);
 	snprintf(options, sizeof(options), "hostfwd=tcp:%u-22", port);
 	err.text[0] = 0;
-	assert_int_equal(sx_net_user_open(&b, options, &err), -EADDRINUSE);
+	assert_int_equal(sx_net_user_open(&b, options, 0, &err), -EADDRINUSE);
 	assert_non_null(strstr(err.text, "in use"));
 	close(sock);
-	assert_int_equal(sx_net_open(&b, "user", 4, &err), 0);
+	assert_int_equal(sx_net_open(&b, "user", 4, 0, &err), 0);
 	assert_int_equal(b->queues, 1);
 	sx_net_close(b);
 }

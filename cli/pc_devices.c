@@ -36,6 +36,28 @@ static int create_root(struct sx_pc_devices *d, struct sx_error *err)
 
 /* ---- devices ---- */
 
+/* Where the user wants the device; NULL: anywhere. */
+static int find_sidecore(const struct sx_pc_devices_config *c, const struct sx_plugged *what,
+			 struct sx_sidecore **sc, struct sx_error *err)
+{
+	*sc = NULL;
+	if (!what->pinned)
+		return 0;
+	for (unsigned i = 0; i < c->sidecore_count; i++) {
+		struct sx_sidecore_stats s;
+
+		sx_sidecore_stats(c->sidecores[i], &s);
+		if (s.cpu == what->cpu) {
+			*sc = c->sidecores[i];
+			return 0;
+		}
+	}
+	return sx_fail(err, -EINVAL,
+		       "a device of --%s cannot be on CPU %d, which is no sidecore; name it in "
+		       "--sidecores, or another in --device-core",
+		       what->plug->option, what->cpu);
+}
+
 static int create_device(struct sx_pc_devices *d, const struct sx_plugged *what,
 			 struct sx_error *err)
 {
@@ -45,8 +67,10 @@ static int create_device(struct sx_pc_devices *d, const struct sx_plugged *what,
 		.may_sleep = d->config.may_sleep,
 	};
 	struct sx_pc_device *p = &d->device[d->count];
-	int rc = what->plug->create(&p->dev, what->value, &env, err);
+	int rc = find_sidecore(&d->config, what, &p->sidecore, err);
 
+	if (rc == 0)
+		rc = what->plug->create(&p->dev, what->value, &env, err);
 	if (rc < 0)
 		return sx_fail(err, rc, "cannot make the device of --%s: %s", what->plug->option,
 			       strerror(-rc));
@@ -71,6 +95,22 @@ int sx_pc_devices_create(struct sx_pc_devices *d, const struct sx_pc_devices_con
 	return rc;
 }
 
+/* Its groups go where it is pinned, or to the sidecores in turn: *next counts those. */
+static int add_groups(const struct sx_pc_devices_config *c, const struct sx_pc_device *p,
+		      unsigned *next)
+{
+	int rc = 0;
+
+	for (unsigned g = 0; rc == 0 && g < p->dev->groups; g++) {
+		struct sx_sidecore *sc = p->sidecore;
+
+		if (!sc)
+			sc = c->sidecores[(*next)++ % c->sidecore_count];
+		rc = sx_sidecore_add(sc, &p->dev->group[g].poller);
+	}
+	return rc;
+}
+
 int sx_pc_devices_start(struct sx_pc_devices *d, struct sx_error *err)
 {
 	const struct sx_pc_devices_config *c = &d->config;
@@ -79,10 +119,8 @@ int sx_pc_devices_start(struct sx_pc_devices *d, struct sx_error *err)
 
 	if (!c->sidecore_count)
 		return sx_pc_backend_start(&d->backend, c->trap, d->device, d->count, err);
-	for (unsigned i = 0; i < d->count; i++)
-		for (unsigned g = 0; rc == 0 && g < d->device[i].dev->groups; g++)
-			rc = sx_sidecore_add(c->sidecores[next++ % c->sidecore_count],
-					     &d->device[i].dev->group[g].poller);
+	for (unsigned i = 0; rc == 0 && i < d->count; i++)
+		rc = add_groups(c, &d->device[i], &next);
 	if (rc < 0)
 		return sx_fail(err, rc, "a sidecore has no room for the machine's devices");
 	return 0;

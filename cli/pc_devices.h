@@ -22,6 +22,7 @@ struct sx_pc_device {
 	const struct sx_plug *plug;
 	struct sx_virtio_device *dev;
 	struct sx_virtio_pci pci;
+	struct sx_sidecore *sidecore; /* where it is pinned; NULL: its groups take turns */
 };
 
 /*
@@ -62,7 +63,7 @@ struct sx_pc_devices {
 /* Make the root and all devices. What was made is taken apart by sx_pc_devices_destroy(). */
 int sx_pc_devices_create(struct sx_pc_devices *d, const struct sx_pc_devices_config *config,
 			 struct sx_error *err);
-/* Put the devices' pollers on the sidecores, in turn, or start the back-end thread. */
+/* Put the devices' pollers on their sidecores or start the back-end thread. */
 int sx_pc_devices_start(struct sx_pc_devices *d, struct sx_error *err);
 /* No vCPU runs. Safe on a zeroed struct. */
 void sx_pc_devices_destroy(struct sx_pc_devices *d);

@@ -34,6 +34,8 @@ extern const unsigned sx_plug_count;
 struct sx_plugged {
 	const struct sx_plug *plug;
 	const char *value;
+	bool pinned; /* split mode: the sidecore on this CPU serves all of it */
+	int cpu;
 };
 
 #endif

@@ -42,6 +42,8 @@ struct sx_run_options {
 		bool restart; /* when the guest resets */
 		struct sx_plugged plugged[SX_PC_MAX_DEVICES];
 		unsigned plugged_count;
+		const char *device_core[SX_PC_MAX_DEVICES]; /* as they were given */
+		unsigned device_cores;
 		const char *first; /* the first of these options, for a sentence; NULL: none */
 	} kernel;
 };

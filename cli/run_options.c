@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/device_core.h"
 #include "cli/options.h"
 #include "cli/run.h"
 
@@ -45,7 +46,10 @@ static void usage_begin(FILE *to)
 	      "                         (default: halt)\n"
 	      "      --hugepages        take its memory from the host's reserved hugepages\n"
 	      "      --prefault         take all its memory at the start\n"
-	      "      --reboot exit|restart  what its reset does (default: exit)\n",
+	      "      --reboot exit|restart  what its reset does (default: exit)\n"
+	      "      --device-core DEVICE=CPU  have the sidecore on this CPU serve a device: net0 "
+	      "is\n"
+	      "                         the first --net (default: sidecores in turn)\n",
 	      to);
 }
 
@@ -92,6 +96,7 @@ enum {
 	OPT_HUGEPAGES,
 	OPT_PREFAULT,
 	OPT_REBOOT,
+	OPT_DEVICE_CORE,
 	OPT_PLUGS, /* the first of sx_plugs[]; the others follow */
 };
 
@@ -116,6 +121,7 @@ static const struct option fixed_options[] = {
 	{"hugepages", no_argument, NULL, OPT_HUGEPAGES},
 	{"prefault", no_argument, NULL, OPT_PREFAULT},
 	{"reboot", required_argument, NULL, OPT_REBOOT},
+	{"device-core", required_argument, NULL, OPT_DEVICE_CORE},
 };
 
 #define FIXED (sizeof(fixed_options) / sizeof(fixed_options[0]))
@@ -181,7 +187,17 @@ static int plug_in(struct sx_run_kernel_options *k, unsigned plug, const char *v
 	if (k->plugged_count == SX_PC_MAX_DEVICES)
 		return sx_fail(err, -EINVAL, "a guest has at most %d devices; plug in fewer",
 			       SX_PC_MAX_DEVICES);
-	k->plugged[k->plugged_count++] = (struct sx_plugged){&sx_plugs[plug], value};
+	k->plugged[k->plugged_count++] =
+		(struct sx_plugged){.plug = &sx_plugs[plug], .value = value};
+	return 0;
+}
+
+static int add_device_core(struct sx_run_kernel_options *k, const char *text, struct sx_error *err)
+{
+	if (k->device_cores == SX_PC_MAX_DEVICES)
+		return sx_fail(err, -EINVAL, "--device-core may be given %d times at most",
+			       SX_PC_MAX_DEVICES);
+	k->device_core[k->device_cores++] = text;
 	return 0;
 }
 
@@ -209,6 +225,8 @@ static int parse_kernel_option(struct sx_run_kernel_options *k, int opt, const c
 		return 0;
 	case OPT_REBOOT:
 		return parse_choice("--reboot", arg, "exit", "restart", &k->restart, err);
+	case OPT_DEVICE_CORE:
+		return add_device_core(k, arg, err);
 	default:
 		return plug_in(k, (unsigned)opt - OPT_PLUGS, arg, err);
 	}
@@ -249,13 +267,26 @@ static int parse_option(struct sx_run_options *o, int opt, const char *arg, stru
 	}
 }
 
+/* Now that all devices are known. */
+static int pin_devices(struct sx_run_options *o, struct sx_error *err)
+{
+	struct sx_run_kernel_options *k = &o->kernel;
+	int rc = 0;
+
+	if (k->device_cores && o->mode == SX_TRAP)
+		return sx_fail(err, -EINVAL, "--device-core has no meaning with --mode trap");
+	for (unsigned i = 0; rc == 0 && i < k->device_cores; i++)
+		rc = sx_device_core_apply(k->plugged, k->plugged_count, k->device_core[i], err);
+	return rc;
+}
+
 /* One guest, of one kind. */
 static int parse_guest(struct sx_run_options *o, char **words, int count, struct sx_error *err)
 {
 	if (o->kernel.path && count)
 		return sx_fail(err, -EINVAL, "give --kernel or a micro-guest, not both");
 	if (o->kernel.path)
-		return 0;
+		return pin_devices(o, err);
 	if (o->kernel.first)
 		return sx_fail(err, -EINVAL, "--%s is for kernels; give one by --kernel",
 			       o->kernel.first);

@@ -125,10 +125,22 @@ refuses "more queues than the network" 64 "no more queue pairs than 1" "${k[@]}"
 refuses "a tap that cannot be named so" 64 "is no name of a network" "${k[@]}" --net tap=a/b
 refuses "an interface that is no tap" 64 "is no tap" "${k[@]}" --net tap=lo
 
+# ---- devices and their sidecores ----
+
+pin=("$SPLITX" run --watchdog 0 "${k[@]}" --rng --disk "$tmp/disk" --rng)
+with_kvm fails "a sidecore that is none" 64 "CPU 65432, which is no sidecore" "${pin[@]}" \
+	--device-core rng1=65432
+fails "no such device" 64 "no device 'rng2'" "${pin[@]}" --device-core rng2=1
+fails "a device without its number" 64 "no device 'disk'" "${pin[@]}" --device-core disk=1
+fails "a device without a CPU" 64 "wants DEVICE=CPU" "${pin[@]}" --device-core rng0
+fails "a device on no CPU" 64 "the CPU of --device-core" "${pin[@]}" --device-core disk0=two
+fails "a device's sidecore, trapped" 64 "no meaning with --mode trap" "${pin[@]}" --mode trap \
+	--device-core rng0=1
+
 # ---- command lines ----
 
 for option in "--initrd x" "--append x" "--cpu host" "--idle poll" --hugepages --prefault \
-	"--reboot exit" "--disk x" "--net user" --rng; do
+	"--reboot exit" "--disk x" "--net user" "--device-core rng0=1" --rng; do
 	read -ra words <<<"$option"
 	fails "${words[0]} for a micro-guest" 64 "${words[0]} is for kernels" "$SPLITX" run \
 		"${words[@]}" guest

@@ -195,7 +195,7 @@ C_SRCS := $(LIB_SRCS) $(PROG_SRCS) $(SUPPORT_SRCS) $(PEER_SRCS) $(UNIT_SRCS) $(I
 
 # --- set-up, run and measure -------------------------------------------------------------------
 
-.PHONY: setup run bench
+.PHONY: setup run bench bench-lab
 setup: ## Install the packages that building, testing and measuring need
 	@lab/setup.sh build test
 
@@ -211,6 +211,11 @@ bench: ## The same with its figures as JSON and a chart as SVG under build/bench
 	+@$(SUBMAKE) all
 	@mkdir -p $(BUILD)/bench
 	@$(BUILD)/splitx bench exits --json $(BUILD)/bench/exits.json --svg $(BUILD)/bench/exits.svg
+
+bench-lab: ## The suites that boot Linux, in the emulated AMD host, beside QEMU
+	@lab/setup.sh build lab
+	+@$(SUBMAKE) all
+	@BUILD=$(BUILD) bench/lab.sh boot
 
 # --- tests -------------------------------------------------------------------------------------
 

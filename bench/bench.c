@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/boot.h"
 #include "bench/exits.h"
 #include "bench/plot.h"
 #include "bench/suite.h"
@@ -25,6 +26,10 @@ static const struct suite suites[] = {
 	 "what each way from guest to hypervisor and back costs, trapped\n"
 	 "                       and split",
 	 "What an exit costs, trapped and split", sx_exits_run},
+	{"boot",
+	 "how long Linux takes to its init, beside QEMU's microvm, and the\n"
+	 "                       VMM's memory; needs --kernel and --initrd",
+	 "From the command line to the guest's init", sx_boot_run},
 };
 
 #define SUITES (sizeof(suites) / sizeof(suites[0]))
@@ -52,6 +57,9 @@ static void usage(FILE *to)
 	      "      --rounds N       how often the contestants alternate (default: 10)\n"
 	      "      --guest-cores L  the guest's CPU (default: chosen)\n"
 	      "      --sidecores L    the sidecore's CPU (default: chosen)\n"
+	      "      --kernel FILE    the Linux kernel of suites that boot one\n"
+	      "      --initrd FILE    its initramfs, as bench/lab.sh makes it\n"
+	      "      --where NAME     what the report calls this machine (default: native)\n"
 	      "      --help           show this\n"
 	      "\n"
 	      "Exit status: 0 measured; 64 usage; 69 the host lacks something; 70 a benchmark\n"
@@ -65,6 +73,9 @@ enum {
 	OPT_ROUNDS,
 	OPT_GUEST_CORES,
 	OPT_SIDECORES,
+	OPT_KERNEL,
+	OPT_INITRD,
+	OPT_WHERE,
 	OPT_HELP,
 };
 
@@ -74,6 +85,9 @@ static const struct option long_options[] = {
 	{"rounds", required_argument, NULL, OPT_ROUNDS},
 	{"guest-cores", required_argument, NULL, OPT_GUEST_CORES},
 	{"sidecores", required_argument, NULL, OPT_SIDECORES},
+	{"kernel", required_argument, NULL, OPT_KERNEL},
+	{"initrd", required_argument, NULL, OPT_INITRD},
+	{"where", required_argument, NULL, OPT_WHERE},
 	{"help", no_argument, NULL, OPT_HELP},
 	{NULL, 0, NULL, 0},
 };
@@ -101,6 +115,15 @@ static int parse_option(struct options *o, int opt, const char *arg, struct sx_e
 	case OPT_SIDECORES:
 		o->bench.sidecores = arg;
 		return 0;
+	case OPT_KERNEL:
+		o->bench.kernel = arg;
+		return 0;
+	case OPT_INITRD:
+		o->bench.initrd = arg;
+		return 0;
+	case OPT_WHERE:
+		o->bench.where = arg;
+		return 0;
 	default:
 		return sx_fail(err, -EINVAL, "see splitx bench --help");
 	}
@@ -111,7 +134,7 @@ static int parse(struct options *o, int argc, char **argv, struct sx_error *err)
 {
 	int opt, rc;
 
-	*o = (struct options){.bench.rounds = 10};
+	*o = (struct options){.bench = {.rounds = 10, .where = "native"}};
 	optind = 1;
 	opterr = 0;
 	while ((opt = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {

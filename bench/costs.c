@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "bench/paths.h"
+#include "bench/smaps.h"
 
 /* ---- idle pollers ---- */
 
@@ -161,39 +162,6 @@ static int start(const struct sx_rig *rig, const char *name, int *err_fd, pid_t 
 	return 0;
 }
 
-/* One line of smaps (proc(5)); *guest: it is about guest memory (the memfds named splitx-...). */
-static void add_memory(const char *line, bool *guest, struct sx_cost_process *cost)
-{
-	unsigned long long from, to, kib;
-
-	if (sscanf(line, "%llx-%llx ", &from, &to) == 2)
-		*guest = strstr(line, "memfd:splitx-") != NULL;
-	else if (*guest)
-		return;
-	else if (sscanf(line, "Private_Clean: %llu kB", &kib) == 1 ||
-		 sscanf(line, "Private_Dirty: %llu kB", &kib) == 1)
-		cost->private_kib += (double)kib;
-	else if (sscanf(line, "Rss: %llu kB", &kib) == 1)
-		cost->resident_kib += (double)kib;
-}
-
-static int read_memory(pid_t pid, struct sx_cost_process *cost, struct sx_error *err)
-{
-	char path[64], line[512];
-	bool guest = false;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/smaps", (int)pid);
-	f = fopen(path, "re");
-	if (!f)
-		return sx_fail(err, -errno, "cannot read %s: %s", path, strerror(errno));
-	cost->private_kib = cost->resident_kib = 0;
-	while (fgets(line, sizeof(line), f))
-		add_memory(line, &guest, cost);
-	fclose(f);
-	return 0;
-}
-
 /* End it if it still runs, and take all it says. The text is cut at @size. */
 static int finish(pid_t pid, int fd, int sig, char *text, size_t size)
 {
@@ -216,6 +184,7 @@ static int measure_memory(const struct sx_rig *rig, struct sx_cost_process *cost
 			  struct sx_error *err)
 {
 	const struct timespec settle = {.tv_nsec = 300000000};
+	struct sx_smaps memory = {0};
 	char text[16384];
 	pid_t pid = -1;
 	int fd = -1;
@@ -224,7 +193,9 @@ static int measure_memory(const struct sx_rig *rig, struct sx_cost_process *cost
 	if (rc < 0)
 		return rc;
 	nanosleep(&settle, NULL);
-	rc = read_memory(pid, cost, err);
+	rc = sx_smaps_read(pid, 0, &memory, err);
+	cost->private_kib = memory.private_kib;
+	cost->resident_kib = memory.resident_kib;
 	if (finish(pid, fd, SIGTERM, text, sizeof(text)) != 128 + SIGTERM && rc == 0)
 		rc = sx_fail(err, -EIO, "splitx run did not run: %.200s", text);
 	return rc;

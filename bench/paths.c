@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -36,4 +37,22 @@ int sx_path_guest(const char *name, char *path, size_t size, struct sx_error *er
 		       "micro-guest '%s' is not found beside the command; build it with make, or "
 		       "install with make install",
 		       name);
+}
+
+bool sx_path_has_program(const char *name)
+{
+	const char *path = getenv("PATH");
+	char *dirs = strdup(path ? path : ""), *rest = dirs, *dir;
+	bool found = false;
+
+	while (!found && dirs && (dir = strsep(&rest, ":"))) {
+		char *file;
+
+		if (asprintf(&file, "%s/%s", dir, name) < 0)
+			break;
+		found = access(file, X_OK) == 0;
+		free(file);
+	}
+	free(dirs);
+	return found;
 }

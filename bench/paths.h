@@ -3,6 +3,7 @@
 #ifndef SX_BENCH_PATHS_H
 #define SX_BENCH_PATHS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "ipc/error.h"
@@ -12,5 +13,8 @@ int sx_path_self(char *path, size_t size, struct sx_error *err);
 
 /* A micro-guest: guests/NAME beside the command, or lib/splitx/guests/NAME of its prefix. */
 int sx_path_guest(const char *name, char *path, size_t size, struct sx_error *err);
+
+/* Is there a program of that name in PATH? */
+bool sx_path_has_program(const char *name);
 
 #endif

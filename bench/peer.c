@@ -5,17 +5,15 @@
 #include <math.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "bench/child.h"
 #include "bench/paths.h"
 
 #define ANSWER_MS 60000
@@ -53,43 +51,11 @@ static int find_program(const char *name, char *path, size_t size, struct sx_err
 /* --- starting and ending ------------------------------------------------------------------------
  */
 
-/* Signals go back to their defaults in it, whatever this process blocks or ignores. */
-static int spawn(pid_t *pid, const char *path, char *const argv[], int fd)
-{
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
-	sigset_t none, all;
-	int ret;
-
-	ret = posix_spawn_file_actions_init(&actions);
-	if (ret)
-		return -ret;
-	ret = posix_spawnattr_init(&attr);
-	if (ret)
-		goto destroy_actions;
-
-	sigemptyset(&none);
-	sigfillset(&all);
-	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawnattr_setsigdefault(&attr, &all);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	ret = posix_spawn_file_actions_adddup2(&actions, fd, STDIN_FILENO);
-	if (!ret)
-		ret = posix_spawn_file_actions_adddup2(&actions, fd, STDOUT_FILENO);
-	if (!ret)
-		ret = posix_spawn(pid, path, &actions, &attr, argv, environ);
-
-	posix_spawnattr_destroy(&attr);
-destroy_actions:
-	posix_spawn_file_actions_destroy(&actions);
-	return -ret;
-}
-
 int sx_peer_start(struct sx_peer *peer, const char *prog, int cpu_a, int cpu_b,
 		  struct sx_error *err)
 {
 	char path[PATH_SIZE], a[12], b[12];
-	char *const argv[] = {path, a, b, NULL};
+	const char *const argv[] = {path, a, b, NULL};
 	const char *slash = strrchr(prog, '/');
 	int ret, fds[2];
 
@@ -111,7 +77,7 @@ int sx_peer_start(struct sx_peer *peer, const char *prog, int cpu_a, int cpu_b,
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
 		return sx_fail(err, -errno, "cannot make a socket for the peer '%s': %s",
 			       peer->name, strerror(errno));
-	ret = spawn(&peer->pid, path, argv, fds[1]);
+	ret = sx_child_spawn(&peer->pid, path, argv, fds[1], -1);
 	close(fds[1]);
 	if (ret) {
 		close(fds[0]);
@@ -123,31 +89,14 @@ int sx_peer_start(struct sx_peer *peer, const char *prog, int cpu_a, int cpu_b,
 	return 0;
 }
 
-/* Wait for the end of a process, but not for ever. */
-static bool ends_within(pid_t pid, int ms)
-{
-	int fd = pidfd_open(pid, 0);
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-	bool ended;
-
-	if (fd < 0)
-		return false;
-	ended = poll(&p, 1, ms) > 0;
-	close(fd);
-	return ended;
-}
-
 /* Its wait status. The end of its input is its sign to go. */
 static int end(struct sx_peer *peer)
 {
-	int status = 0;
+	int status;
 
 	close(peer->fd);
 	peer->fd = -1;
-	if (!ends_within(peer->pid, GRACE_MS))
-		kill(peer->pid, SIGKILL);
-	while (waitpid(peer->pid, &status, 0) < 0 && errno == EINTR)
-		;
+	status = sx_child_reap(peer->pid, GRACE_MS);
 	peer->pid = 0;
 	return status;
 }
@@ -186,23 +135,15 @@ static int timed_out(struct sx_peer *peer, struct sx_error *err)
 		peer->name, ANSWER_MS / 1000);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* One line without its newline. An endless one counts as silence: it is read, and not kept. */
 static int read_line(struct sx_peer *peer, char *line, size_t size, struct sx_error *err)
 {
-	const int64_t deadline = now_ms() + ANSWER_MS;
+	const int64_t deadline = sx_child_now_ms() + ANSWER_MS;
 	size_t length = 0;
 
 	for (;;) {
 		struct pollfd p = {.fd = peer->fd, .events = POLLIN};
-		int64_t left = deadline - now_ms();
+		int64_t left = deadline - sx_child_now_ms();
 		ssize_t n;
 		char c;
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "bench/outfile.h"
+#include "bench/paths.h"
 
 #define GNUPLOT "gnuplot"
 
@@ -26,22 +27,7 @@ static int gnuplot_missing(struct sx_error *err)
 
 int sx_plot_available(struct sx_error *err)
 {
-	const char *path = getenv("PATH");
-	char *dirs = strdup(path ? path : ""), *rest = dirs, *dir;
-	bool found = false;
-
-	if (!dirs)
-		return sx_fail(err, -ENOMEM, "no memory to look for gnuplot; free some");
-	while (!found && (dir = strsep(&rest, ":"))) {
-		char *file;
-
-		if (asprintf(&file, "%s/" GNUPLOT, dir) < 0)
-			break;
-		found = access(file, X_OK) == 0;
-		free(file);
-	}
-	free(dirs);
-	return found ? 0 : gnuplot_missing(err);
+	return sx_path_has_program(GNUPLOT) ? 0 : gnuplot_missing(err);
 }
 
 static int make_memory_file(const char *name, struct sx_error *err)

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * KVM's counters of a VM that belongs to another process, be it splitx or another VMM: debugfs has
+ * a directory PID-FD for each VM, with a file for each counter, summed over the vCPUs (Linux,
+ * virt/kvm/kvm_main.c, kvm_create_vm_debugfs()).
+ */
+#ifndef SX_BENCH_KVMCOUNT_H
+#define SX_BENCH_KVMCOUNT_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "ipc/error.h"
+
+#define SX_KVM_DEBUGFS "/sys/kernel/debug/kvm"
+
+enum sx_kvm_counter {
+	SX_KVM_EXITS,     /* all of them */
+	SX_KVM_IO,        /* port accesses */
+	SX_KVM_EMULATED,  /* instructions emulated: accesses to registers in memory */
+	SX_KVM_HALT,      /* the guest had nothing to do */
+	SX_KVM_INTERRUPT, /* the host's interrupts, among them the kick that brings one to the guest
+			   */
+	SX_KVM_IRQ_WINDOW, /* the guest was not ready to take an interrupt */
+	SX_KVM_INJECTED,   /* interrupts the guest took; no exits */
+	SX_KVM_COUNTERS,
+};
+
+struct sx_kvm_counts {
+	uint64_t value[SX_KVM_COUNTERS];
+};
+
+/* The counters of the one VM of process @pid; @root is SX_KVM_DEBUGFS but in tests. */
+int sx_kvm_counts_read(const char *root, pid_t pid, struct sx_kvm_counts *counts,
+		       struct sx_error *err);
+
+/* What was counted between two readings. */
+struct sx_kvm_counts sx_kvm_counts_since(const struct sx_kvm_counts *before,
+					 const struct sx_kvm_counts *after);
+
+/* Exits that an access to a device's registers, in ports or in memory, was the cause of. */
+uint64_t sx_kvm_device_exits(const struct sx_kvm_counts *counts);
+
+#endif

@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Measures Linux guests in the emulated AMD host (docs/lab.md), for machines whose KVM boots none:
+# puts splitx, QEMU, a kernel and what the guest needs into it, runs a suite, and brings the
+# results back.
+#
+#   bench/lab.sh SUITE [OPTION...]
+#
+# SUITE is boot; the options are those of `splitx bench`. --json and --svg are written
+# here, by default to build/bench/SUITE-lab.json and .svg.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+export BUILD=${BUILD:-build}
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+fail() {
+	echo "bench/lab.sh: $*" >&2
+	exit 1
+}
+
+suite=${1-}
+case $suite in
+boot) ;;
+*) fail "the first argument is boot" ;;
+esac
+shift
+
+json=$BUILD/bench/$suite-lab.json svg=$BUILD/bench/$suite-lab.svg options=()
+while [ $# -gt 0 ]; do
+	case $1 in
+	--json | --svg)
+		[ $# -ge 2 ] || fail "$1 needs a file"
+		declare "${1#--}=$2"
+		shift
+		;;
+	*) options+=("$1") ;;
+	esac
+	shift
+done
+
+# --- what the host is given ------------------------------------------------------------------
+
+version=$(lab/kernel.sh newest)
+put=(--file "$BUILD/splitx" --file "${LAB_KERNEL_ROOT-}/boot/vmlinuz-$version:/lab/vmlinuz")
+
+# put_program NAME : one of this machine, in the host's PATH
+put_program() {
+	local path
+	path=$(command -v "$1") || fail "$1 is missing; lab/setup.sh lab installs it"
+	put+=(--file "$path")
+}
+
+# QEMU looks for its firmware where Debian has it.
+put_qemu() {
+	local file
+	put_program qemu-system-x86_64
+	for file in qemu/bios-microvm.bin qemu/pvh.bin qemu/linuxboot_dma.bin qemu/kvmvapic.bin \
+		seabios/bios-256k.bin; do
+		[ -r "/usr/share/$file" ] || fail "/usr/share/$file is missing; lab/setup.sh lab installs it"
+		put+=(--file "/usr/share/$file:/usr/share/$file")
+	done
+}
+
+make_initrd() {
+	lab/guestfs.sh bench/linux/job.sh "$tmp/initrd"
+	put+=(--file "$tmp/initrd")
+}
+
+# --- there and back --------------------------------------------------------------------------
+
+put_qemu
+put_program gnuplot
+make_initrd
+mkdir -p "$(dirname "$json")" "$(dirname "$svg")"
+lab/lab amd --memory 2048 --timeout 7200 "${put[@]}" \
+	--result "/tmp/$suite.json:$json" --result "/tmp/$suite.svg:$svg" -- \
+	splitx bench "$suite" --kernel /lab/vmlinuz --initrd /lab/initrd --where lab-amd \
+	--json "/tmp/$suite.json" --svg "/tmp/$suite.svg" "${options[@]}"

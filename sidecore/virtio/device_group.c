@@ -174,6 +174,18 @@ static unsigned drain(struct sx_virtio_group *g, struct sx_virtqueue *vq)
 	return work;
 }
 
+/*
+ * Trap mode: poll(), or work on one queue, may have emptied another, and nobody would hear of what
+ * comes next.
+ */
+static void hear_again(struct sx_virtio_group *g)
+{
+	for (unsigned i = 0; i < g->running; i++)
+		if (g->queue[i]->running && !g->queue[i]->notify_on &&
+		    !sx_virtqueue_ready(g->queue[i]))
+			drain(g, g->queue[i]);
+}
+
 /* One look at a queue; a bounded amount of work in split mode. */
 static unsigned look(struct sx_virtio_group *g, struct sx_virtqueue *vq)
 {
@@ -181,8 +193,7 @@ static unsigned look(struct sx_virtio_group *g, struct sx_virtqueue *vq)
 
 	if (g->dev->env.polled)
 		return ready ? g->dev->ops->process(g->dev, vq) : 0;
-	/* poll() may have emptied it, and nobody would hear of what comes next. */
-	return ready || !vq->notify_on ? drain(g, vq) : 0;
+	return ready ? drain(g, vq) : 0;
 }
 
 unsigned sx_virtio_group_turn(void *group)
@@ -204,7 +215,9 @@ unsigned sx_virtio_group_turn(void *group)
 	}
 	if (work)
 		flush(g);
-	if (__builtin_expect(broken, 0))
+	if (!dev->env.polled)
+		hear_again(g);
+	if (__builtin_expect(broken || !dev->env.polled, 0))
 		find_faults(g);
 	return work;
 }
@@ -227,6 +240,7 @@ void sx_virtio_notify(struct sx_virtio_device *dev, unsigned queue)
 		sx_poller_kick(&g->poller);
 	} else if (is_served(dev, vq)) {
 		drain(g, vq);
+		hear_again(g);
 		find_faults(g);
 	}
 }

@@ -34,6 +34,7 @@ struct model {
 	bool under_way; /* queue_stop() says that I/O is */
 	bool full;      /* the back end takes nothing */
 	bool takes;     /* poll() takes a chain of queue 0 by itself */
+	bool answers;   /* a chain of queue 1 takes one of queue 0 along */
 	unsigned late;  /* chains that poll() is to complete */
 	struct sx_vq_chain held[SIZE];
 	unsigned holds;
@@ -48,6 +49,17 @@ static struct model *model_of(struct sx_virtio_device *dev)
 	return (struct model *)dev;
 }
 
+static unsigned take_one(struct model *m)
+{
+	struct iovec pool[8];
+	struct sx_vq_chain c;
+
+	if (!sx_virtqueue_pop(&m->dev.queue[0], &c, 1, pool, 8))
+		return 0;
+	sx_virtqueue_push(&m->dev.queue[0], &c, 0);
+	return 1;
+}
+
 static unsigned process(struct sx_virtio_device *dev, struct sx_virtqueue *vq)
 {
 	struct model *m = model_of(dev);
@@ -56,7 +68,9 @@ static unsigned process(struct sx_virtio_device *dev, struct sx_virtqueue *vq)
 	uint8_t byte;
 
 	assert_true(sx_virtqueue_ready(vq));
-	if (m->full || !sx_virtqueue_pop(vq, &c, 1, pool, 8))
+	if (m->answers && vq->index == 1)
+		take_one(m);
+	if ((m->full && vq->index == 0) || !sx_virtqueue_pop(vq, &c, 1, pool, 8))
 		return 0;
 	if (m->hold) {
 		m->held[m->holds++] = c;
@@ -76,14 +90,8 @@ static unsigned poll(struct sx_virtio_device *dev, unsigned group)
 	struct model *m = model_of(dev);
 	unsigned n = 0;
 
-	if (group == 0 && m->takes) {
-		struct iovec pool[8];
-		struct sx_vq_chain c;
-
-		n = sx_virtqueue_pop(&dev->queue[0], &c, 1, pool, 8);
-		if (n)
-			sx_virtqueue_push(&dev->queue[0], &c, 0);
-	}
+	if (group == 0 && m->takes)
+		n = take_one(m);
 	for (; group == 0 && m->late && m->holds; n++, m->late--)
 		sx_virtqueue_push(&dev->queue[0], &m->held[--m->holds], 0);
 	return n;
@@ -618,6 +626,28 @@ static void what_poll_empties_is_announced_again(void **state)
 	assert_int_equal(vd_publish(&d.queue[0]), !m.dev.env.polled);
 }
 
+/* As a device takes the driver's buffers for answers to what it sends. */
+static void what_another_queue_empties_is_announced_again(void **state)
+{
+	const struct vd_buffer b[] = {{0x1000, 1}, {0x1001, 1}};
+	uint32_t len;
+	void *token;
+
+	(void)state;
+	bring_up(SX_VIRTIO_BIT(VIRTIO_RING_F_EVENT_IDX));
+	m.full = true;
+	assert_int_equal(vd_add(&d.queue[0], b, 1, 1, NULL), 0);
+	vw_kick(&d, 0);
+	m.answers = true;
+	assert_int_equal(vd_add(&d.queue[1], b, 1, 1, NULL), 0);
+	vw_kick(&d, 1);
+	turn();
+	assert_int_equal(vd_take(&d.queue[0], &token, &len), 1);
+	assert_int_equal(vd_take(&d.queue[1], &token, &len), 1);
+	assert_int_equal(vd_add(&d.queue[0], b, 1, 1, NULL), 0);
+	assert_int_equal(vd_publish(&d.queue[0]), !m.dev.env.polled);
+}
+
 static void completions_come_from_the_back_end(void **state)
 {
 	const struct vd_buffer b = {0x1000, 1};
@@ -770,6 +800,8 @@ int main(void)
 		SPLIT(a_full_back_end_goes_on_later),
 		TRAP(what_poll_empties_is_announced_again),
 		SPLIT(what_poll_empties_is_announced_again),
+		TRAP(what_another_queue_empties_is_announced_again),
+		SPLIT(what_another_queue_empties_is_announced_again),
 		TRAP(completions_come_from_the_back_end),
 		SPLIT(completions_come_from_the_back_end),
 		TRAP(configuration_is_read_in_any_size),

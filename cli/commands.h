@@ -4,6 +4,7 @@
 #define SX_CLI_COMMANDS_H
 
 int sx_cmd_run(int argc, char **argv);
+int sx_cmd_stat(int argc, char **argv);
 int sx_cmd_topo(int argc, char **argv);
 int sx_cmd_bench(int argc, char **argv);
 

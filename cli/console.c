@@ -192,7 +192,7 @@ static void look_around(struct sx_console *c)
 /* Wait for the next event, or a tick, and act on it; returns the signal that came, or 0. */
 static int serve_once(struct sx_console *c, int done_fd, bool *done)
 {
-	enum { SIGNAL, DONE, QUEUE, OUTPUT, INPUT, COUNT };
+	enum { SIGNAL, DONE, QUEUE, OUTPUT, INPUT, CONTROL, COUNT };
 	/* What is not asked for is looked at again on the next tick. */
 	bool writing = c->out_at != c->out_end;
 	bool reading = c->input && sx_byte_queue_room(c->guest.in);
@@ -202,6 +202,7 @@ static int serve_once(struct sx_console *c, int done_fd, bool *done)
 		[QUEUE] = {.fd = writing ? -1 : c->guest.out->fd, .events = POLLIN},
 		[OUTPUT] = {.fd = writing ? STDOUT_FILENO : -1, .events = POLLOUT},
 		[INPUT] = {.fd = reading ? STDIN_FILENO : -1, .events = POLLIN},
+		[CONTROL] = {.fd = c->control ? c->control->epoll_fd : -1, .events = POLLIN},
 	};
 
 	if (poll(fd, COUNT, TICK_MS) < 0 && errno != EINTR)
@@ -210,6 +211,8 @@ static int serve_once(struct sx_console *c, int done_fd, bool *done)
 		pump_output(c);
 	if (fd[INPUT].revents)
 		pump_input(c);
+	if (fd[CONTROL].revents)
+		sx_control_serve(c->control);
 	look_around(c);
 	*done = fd[DONE].revents != 0;
 	return c->quit ? SIGINT : take_signal(c);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * The main thread while a guest runs: its console, signals, and the watchdog over the sidecores.
+ * The main thread while a guest runs: its console, signals, the watchdog over the sidecores, and
+ * who asks by the control socket.
  */
 #ifndef SX_CLI_CONSOLE_H
 #define SX_CLI_CONSOLE_H
 
+#include "cli/control.h"
 #include "cli/machine.h"
 #include "cli/terminal.h"
 #include "ipc/byte_queue.h"
@@ -30,7 +32,8 @@ struct sx_console {
 	struct sx_sidecore *const *sidecore;
 	unsigned sidecores;
 	struct sx_watchdog dog[SX_MACHINE_MAX_SIDECORES];
-	uint64_t watchdog_ns; /* 0: no watchdog */
+	uint64_t watchdog_ns;       /* 0: no watchdog */
+	struct sx_control *control; /* served too; NULL at first */
 	struct sx_terminal terminal;
 	int signal_fd;
 	bool input;   /* standard input is still open */

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "cli/commands.h"
+#include "cli/stats_print.h"
 #include "cli/status.h"
 
 #define RT_PRIORITY 1
@@ -138,13 +139,24 @@ static int judge(const struct sx_run *r, const struct sx_console *console, int s
 	return 0;
 }
 
+static int print_stats(const struct sx_run *r)
+{
+	json_t *stats = sx_stats_take(&r->view);
+	int rc = -ENOMEM;
+
+	if (stats)
+		rc = r->opt.stats == SX_STATS_JSON ? sx_stats_write(stderr, stats)
+						   : sx_stats_print(stderr, stats);
+	json_decref(stats);
+	return rc;
+}
+
 static int execute(struct sx_run *r, int *status, struct sx_error *err)
 {
 	struct sx_console console;
 	int cpus[SX_MACHINE_MAX_VCPUS];
 	struct sx_machine_run run;
 	int rc, sig = 0;
-	uint64_t begin;
 
 	for (unsigned i = 0; i < r->vcpus; i++)
 		cpus[i] = (int)cpu_of_vcpu(r, i);
@@ -152,19 +164,19 @@ static int execute(struct sx_run *r, int *status, struct sx_error *err)
 			     r->opt.watchdog_ms * 1000000u, err);
 	if (rc < 0)
 		return rc;
-	begin = sx_now_ns();
+	console.control = &r->control;
+	r->view.start = ++r->executions;
+	r->view.begin_ns = sx_now_ns();
 	rc = sx_machine_run_start(&run, r->vcpu, r->vcpus, cpus, r->opt.rt ? RT_PRIORITY : 0, err);
 	if (rc == 0) {
 		sig = sx_console_serve(&console, run.done_fd);
 		rc = sx_machine_run_join(&run, err);
 	}
-	begin = sx_now_ns() - begin;
+	r->view.end_ns = sx_now_ns();
 	if (!sig)
 		sig = sx_console_finish(&console);
 	sx_console_close(&console);
-	if (r->opt.stats == SX_STATS_TEXT)
-		sx_stats_print(stderr, &r->view, begin);
-	else if (r->opt.stats == SX_STATS_JSON && sx_stats_print_json(stderr, &r->view, begin) < 0)
+	if (r->opt.stats && print_stats(r) < 0)
 		return sx_fail(err, -EIO, "cannot print the statistics");
 	return judge(r, &console, sig, rc, status, err);
 }
@@ -202,7 +214,9 @@ int sx_cmd_run(int argc, char **argv)
 		if (rc == 0) {
 			if (r->opt.verbose)
 				tell_placement(r);
+			sx_run_open_control(r);
 			rc = execute_all(r, &status, &err);
+			sx_control_close(&r->control);
 		}
 		unbuild(r);
 	} else if (rc == 1) {

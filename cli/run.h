@@ -7,6 +7,7 @@
 #define SX_CLI_RUN_H
 
 #include "cli/console.h"
+#include "cli/control.h"
 #include "cli/machine.h"
 #include "cli/pc.h"
 #include "cli/stats.h"
@@ -92,7 +93,13 @@ struct sx_run {
 	struct sx_console_guest console;
 	struct sx_stats_view view;
 	const struct sx_poller *poller[SX_RUN_MAX_POLLERS]; /* for view */
+
+	struct sx_control control;
+	unsigned executions; /* of one guest, when it restarts */
 };
+
+/* run_control.c: let others ask about the guest; it runs as well if they cannot. */
+void sx_run_open_control(struct sx_run *r);
 
 /* Tell the user. */
 void sx_run_warn(const char *text);

@@ -40,6 +40,7 @@ static void show(struct sx_run *r)
 					       .ctx = pc,
 					       .all_keys = true};
 	r->view = (struct sx_stats_view){
+		.guest = pc->config.kernel,
 		.mode = pc->config.mode,
 		.vcpu = pc->vcpu,
 		.vcpus = pc->vcpus,
@@ -49,6 +50,8 @@ static void show(struct sx_run *r)
 		.server = pc->server,
 		.poller = r->poller,
 		.pollers = pc->config.mode == SX_SPLIT ? pollers : 0,
+		.device = pc->devices.device,
+		.devices = pc->devices.count,
 	};
 }
 

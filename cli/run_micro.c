@@ -23,6 +23,7 @@ static void show(struct sx_run *r)
 	for (unsigned i = 0; i < m->ring_count; i++)
 		r->poller[n++] = &m->ring[i].server.poller;
 	r->view = (struct sx_stats_view){
+		.guest = m->config.guest,
 		.mode = m->mode,
 		.vcpu = m->vcpu,
 		.vcpus = m->config.vcpus,

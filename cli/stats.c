@@ -2,119 +2,79 @@
 #include "cli/stats.h"
 
 #include <inttypes.h>
-#include <jansson.h>
-#include <errno.h>
+#include <unistd.h>
 
-/* A sidecore's pollers count turns lazily. */
-static void bring_up_to_date(const struct sx_stats_view *v)
+#include "ipc/wire/types.h"
+#include "sidecore/virtio/device.h"
+
+/* Counters wrap at 2^64, and JSON's integers are signed: the same bits. */
+static json_t *number(const uint64_t *counter)
 {
-	for (unsigned i = 0; i < v->sidecore_count; i++)
-		sx_sidecore_sync(v->sidecores[i]);
+	return json_integer((json_int_t)sx_load_relaxed(counter)); /* stands alone: no pair */
 }
 
-static double percent(uint64_t part, uint64_t whole)
+/* JSON is UTF-8; a path is any bytes. */
+static json_t *path_string(const char *path)
 {
-	return whole ? 100.0 * (double)part / (double)whole : 0;
+	char text[256];
+	size_t n = 0;
+
+	for (; path && path[n] && n < sizeof(text) - 1; n++)
+		text[n] = path[n] >= ' ' && path[n] <= '~' ? path[n] : '?';
+	return json_stringn(text, n);
 }
 
-/* ---- text ---- */
+/* ---- vCPUs ---- */
 
-static void print_vcpus(FILE *to, const struct sx_stats_view *v)
-{
-	for (unsigned i = 0; i < v->vcpus; i++) {
-		struct sx_vcpu *c = &v->vcpu[i];
-
-		if (c->stats.fd < 0 || sx_stats_read(&c->stats) < 0) {
-			fprintf(to, "vCPU %u: this host's KVM counts no exits\n", i);
-			continue;
-		}
-		fprintf(to, "vCPU %u, by KVM's own counters (those that are not 0):\n", i);
-		for (uint32_t k = 0; k < c->stats.count; k++)
-			if (c->stats.stat[k].value)
-				fprintf(to, "  %-32s %12" PRIu64 "\n", c->stats.stat[k].name,
-					c->stats.stat[k].value);
-		fprintf(to, "  %-32s %12" PRIu64 "\n", "given to devices (ours)",
-			c->exits_forwarded);
-	}
-}
-
-static void print_devices(FILE *to, const struct sx_stats_view *v)
-{
-	const struct sx_bus_table *t = v->bus->table;
-
-	fprintf(to, "%-24s %12s %12s\n", "device, by exits", "reads", "writes");
-	for (unsigned i = 0; i < t->count; i++)
-		fprintf(to, "  %-22s %12" PRIu64 " %12" PRIu64 "\n", t->range[i]->name,
-			t->range[i]->reads, t->range[i]->writes);
-	for (unsigned i = 0; i < v->ring_count; i++)
-		fprintf(to, "  vCPU %-4u %-12s %12" PRIu64 " messages%s\n", i / SX_RING_KINDS,
-			v->ring[i].server.poller.name, v->ring[i].server.messages,
-			v->ring[i].server.refused ? ", refused" : "");
-}
-
-static void print_poller(FILE *to, const struct sx_sidecore *sc, const struct sx_poller *p)
-{
-	if (p->sidecore == sc)
-		fprintf(to, "    %-20s %12" PRIu64 " polls, %" PRIu64 " hits, %" PRIu64 " items\n",
-			p->name, p->polls, p->hits, p->work);
-}
-
-static void print_sidecores(FILE *to, const struct sx_stats_view *v)
-{
-	for (unsigned i = 0; i < v->sidecore_count; i++) {
-		const struct sx_sidecore *sc = v->sidecores[i];
-		struct sx_sidecore_stats s;
-
-		sx_sidecore_stats(sc, &s);
-		fprintf(to,
-			"sidecore %u on CPU %d: %" PRIu64 " turns, %.2f %% busy, %" PRIu64
-			" sleeps, %u pollers\n",
-			i, s.cpu, s.turns, percent(s.busy_tsc, s.total_tsc), s.sleeps, s.pollers);
-		for (unsigned k = 0; k < v->sidecore_count; k++)
-			print_poller(to, sc, &v->server[k].poller);
-		for (unsigned k = 0; k < v->pollers; k++)
-			print_poller(to, sc, v->poller[k]);
-	}
-}
-
-void sx_stats_print(FILE *to, const struct sx_stats_view *v, uint64_t guest_ns)
-{
-	bring_up_to_date(v);
-	fprintf(to, "guest ran %.3f ms in %s mode\n", (double)guest_ns / 1e6,
-		v->mode == SX_SPLIT ? "split" : "trap");
-	print_vcpus(to, v);
-	print_devices(to, v);
-	print_sidecores(to, v);
-}
-
-/* ---- JSON ---- */
-
-static json_t *json_vcpu(struct sx_vcpu *v)
+static json_t *kvm_counters(struct sx_stats *s)
 {
 	json_t *kvm = json_object();
 
-	if (v->stats.fd >= 0 && sx_stats_read(&v->stats) == 0)
-		for (uint32_t k = 0; k < v->stats.count; k++)
-			json_object_set_new(kvm, v->stats.stat[k].name,
-					    json_integer((json_int_t)v->stats.stat[k].value));
-	return json_pack("{s:i, s:o, s:I, s:I}", "index", (int)v->index, "kvm", kvm,
-			 "exits_forwarded", (json_int_t)v->exits_forwarded, "first_exit_ns",
-			 (json_int_t)v->first_exit_ns);
+	if (s->fd < 0 || sx_stats_read(s) < 0)
+		return kvm;
+	for (uint32_t i = 0; i < s->count; i++)
+		json_object_set_new(kvm, s->stat[i].name, number(&s->stat[i].value));
+	return kvm;
 }
 
-static json_t *json_devices(const struct sx_stats_view *v)
+static json_t *vcpus(const struct sx_stats_view *v)
 {
 	json_t *list = json_array();
-	const struct sx_bus_table *t = v->bus->table;
 
-	for (unsigned i = 0; i < t->count; i++)
-		json_array_append_new(list, json_pack("{s:s, s:I, s:I}", "name", t->range[i]->name,
-						      "reads", (json_int_t)t->range[i]->reads,
-						      "writes", (json_int_t)t->range[i]->writes));
+	for (unsigned i = 0; i < v->vcpus; i++) {
+		struct sx_vcpu *c = &v->vcpu[i];
+
+		json_array_append_new(list,
+				      json_pack("{s:i, s:o, s:o, s:o}", "index", (int)c->index,
+						"kvm", kvm_counters(&c->stats), "exits_forwarded",
+						number(&c->exits_forwarded), "first_exit_ns",
+						number(&c->first_exit_ns)));
+	}
 	return list;
 }
 
-static json_t *json_rings(const struct sx_stats_view *v)
+/* ---- what the guest reaches by exits, and by rings ---- */
+
+static void add_range(void *list, const struct sx_bus_range *r)
+{
+	char base[24];
+
+	snprintf(base, sizeof(base), "0x%" PRIx64, r->base);
+	json_array_append_new(list,
+			      json_pack("{s:s, s:s, s:s, s:o, s:o}", "name", r->name, "space",
+					r->space == SX_BUS_PIO ? "port" : "memory", "base", base,
+					"reads", number(&r->reads), "writes", number(&r->writes)));
+}
+
+static json_t *ranges(const struct sx_stats_view *v)
+{
+	json_t *list = json_array();
+
+	sx_bus_each(v->bus, add_range, list);
+	return list;
+}
+
+static json_t *rings(const struct sx_stats_view *v)
 {
 	json_t *list = json_array();
 
@@ -122,50 +82,117 @@ static json_t *json_rings(const struct sx_stats_view *v)
 		const struct sx_machine_ring *r = &v->ring[i];
 
 		json_array_append_new(
-			list, json_pack("{s:i, s:s, s:I, s:I, s:b}", "vcpu",
+			list, json_pack("{s:i, s:s, s:o, s:o, s:b}", "vcpu",
 					(int)(i / SX_RING_KINDS), "ring", r->server.poller.name,
-					"messages", (json_int_t)r->server.messages,
-					"out_of_sequence", (json_int_t)r->dev.out_of_sequence,
-					"refused", (int)r->server.refused));
+					"messages", number(&r->server.messages), "out_of_sequence",
+					number(&r->dev.out_of_sequence), "refused",
+					(int)sx_load_relaxed(&r->server.refused)));
 	}
 	return list;
 }
 
-static json_t *json_sidecores(const struct sx_stats_view *v)
+/* ---- virtio devices ---- */
+
+static json_t *queue(const struct sx_virtqueue *vq)
+{
+	const struct sx_vq_stats *s = &vq->stats;
+
+	return json_pack("{s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "index", (int)vq->index,
+			 "group", (int)vq->group, "requests", number(&s->requests), "batches",
+			 number(&s->batches), "kicks", number(&s->kicks), "absorbed",
+			 number(&s->absorbed), "interrupts", number(&s->interrupts), "suppressed",
+			 number(&s->suppressed));
+}
+
+/* What the model itself counts. */
+static json_t *counts(const struct sx_virtio_device *dev)
+{
+	uint64_t count[SX_VIRTIO_MAX_COUNTS];
+	json_t *object = json_object();
+
+	if (!dev->ops->counts)
+		return object;
+	dev->ops->counts(dev, count);
+	for (unsigned i = 0; dev->ops->count_names[i]; i++)
+		json_object_set_new(object, dev->ops->count_names[i], number(&count[i]));
+	return object;
+}
+
+static json_t *device(const struct sx_pc_device *d)
+{
+	const struct sx_virtio_device *dev = d->dev;
+	json_t *queues = json_array();
+	char slot[8];
+
+	snprintf(slot, sizeof(slot), "%02x.%x",
+		 d->pci.function.devfn / SX_PCI_FUNCTIONS % SX_PCI_SLOTS,
+		 d->pci.function.devfn % SX_PCI_FUNCTIONS);
+	for (unsigned i = 0; i < dev->queues; i++)
+		json_array_append_new(queues, queue(&dev->queue[i]));
+	return json_pack("{s:s, s:s, s:o, s:s?, s:o, s:o}", "name", dev->ops->name, "slot", slot,
+			 "faults", number(&dev->faults), "fault", sx_load_relaxed(&dev->fault),
+			 "counts", counts(dev), "queues", queues);
+}
+
+static json_t *devices(const struct sx_stats_view *v)
 {
 	json_t *list = json_array();
 
-	for (unsigned i = 0; i < v->sidecore_count; i++) {
-		struct sx_sidecore_stats s;
-
-		sx_sidecore_stats(v->sidecores[i], &s);
-		json_array_append_new(list,
-				      json_pack("{s:i, s:I, s:f, s:I, s:i, s:I}", "cpu", s.cpu,
-						"turns", (json_int_t)s.turns, "busy_percent",
-						percent(s.busy_tsc, s.total_tsc), "sleeps",
-						(json_int_t)s.sleeps, "pollers", (int)s.pollers,
-						"exits_served", (json_int_t)v->server[i].served));
-	}
+	for (unsigned i = 0; i < v->devices; i++)
+		json_array_append_new(list, device(&v->device[i]));
 	return list;
 }
 
-int sx_stats_print_json(FILE *to, const struct sx_stats_view *v, uint64_t guest_ns)
-{
-	json_t *vcpus = json_array();
-	json_t *root;
-	int rc;
+/* ---- sidecores ---- */
 
-	bring_up_to_date(v);
-	for (unsigned i = 0; i < v->vcpus; i++)
-		json_array_append_new(vcpus, json_vcpu(&v->vcpu[i]));
-	root = json_pack("{s:i, s:s, s:I, s:o, s:o, s:o, s:o}", "version", 1, "mode",
-			 v->mode == SX_SPLIT ? "split" : "trap", "guest_ns", (json_int_t)guest_ns,
-			 "vcpus", vcpus, "devices", json_devices(v), "rings", json_rings(v),
-			 "sidecores", json_sidecores(v));
-	if (!root)
-		return -ENOMEM;
-	rc = json_dumpf(root, to, JSON_INDENT(2) | JSON_REAL_PRECISION(4));
-	json_decref(root);
-	fputc('\n', to);
-	return rc < 0 ? -EIO : 0;
+static void add_poller(json_t *list, const struct sx_sidecore *sc, const struct sx_poller *p)
+{
+	struct sx_poller_stats s;
+
+	if (sx_load_relaxed(&p->sidecore) != sc)
+		return;
+	sx_poller_stats(p, &s);
+	json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:o}", "name", p->name, "polls",
+					      number(&s.polls), "hits", number(&s.hits), "items",
+					      number(&s.work)));
+}
+
+static json_t *sidecore(const struct sx_stats_view *v, unsigned index)
+{
+	const struct sx_sidecore *sc = v->sidecores[index];
+	json_t *list = json_array();
+	struct sx_sidecore_stats s;
+
+	for (unsigned i = 0; i < v->sidecore_count; i++)
+		add_poller(list, sc, &v->server[i].poller);
+	for (unsigned i = 0; i < v->pollers; i++)
+		add_poller(list, sc, v->poller[i]);
+	sx_sidecore_stats(sc, &s);
+	return json_pack("{s:i, s:i, s:o, s:f, s:o, s:o, s:o, s:i, s:o, s:o}", "index", (int)index,
+			 "cpu", s.cpu, "turns", number(&s.turns), "busy_percent",
+			 s.total_tsc ? 100.0 * (double)s.busy_tsc / (double)s.total_tsc : 0.0,
+			 "busy_tsc", number(&s.busy_tsc), "total_tsc", number(&s.total_tsc),
+			 "sleeps", number(&s.sleeps), "pollers", (int)s.pollers, "exits_served",
+			 number(&v->server[index].served), "polled", list);
+}
+
+static json_t *sidecores(const struct sx_stats_view *v)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < v->sidecore_count; i++)
+		json_array_append_new(list, sidecore(v, i));
+	return list;
+}
+
+json_t *sx_stats_take(const struct sx_stats_view *v)
+{
+	uint64_t now = v->end_ns ? v->end_ns : sx_now_ns();
+
+	return json_pack("{s:i, s:i, s:o, s:i, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
+			 1, "pid", (int)getpid(), "guest", path_string(v->guest), "start",
+			 (int)v->start, "mode", v->mode == SX_SPLIT ? "split" : "trap", "guest_ns",
+			 (json_int_t)(now - v->begin_ns), "vcpus", vcpus(v), "devices", ranges(v),
+			 "nowhere", number(&v->bus->nowhere), "rings", rings(v), "virtio",
+			 devices(v), "sidecores", sidecores(v));
 }

@@ -26,6 +26,7 @@ static inline int sx_status_of_error(int code)
 	case -EFBIG:
 		return EX_DATAERR;
 	case -ENOENT:
+	case -ESRCH:
 		return EX_NOINPUT;
 	case -EACCES:
 	case -EPERM:
@@ -40,6 +41,10 @@ static inline int sx_status_of_error(int code)
 	case -EFAULT:
 	case -ENXIO:
 		return EX_SOFTWARE;
+	case -ETIMEDOUT:
+		return EX_TEMPFAIL;
+	case -EPROTO:
+		return EX_PROTOCOL;
 	default:
 		return EX_OSERR;
 	}

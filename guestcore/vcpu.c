@@ -117,8 +117,9 @@ static int forward(struct sx_vcpu *v, enum sx_exit_kind kind, uint64_t addr, uin
 
 	if (!read)
 		x.value = load_bytes(data, size);
-	if (!v->exits_forwarded++)
-		v->first_exit_ns = sx_now_ns();
+	if (!v->exits_forwarded)
+		sx_store_relaxed(&v->first_exit_ns, sx_now_ns()); /* no pair: statistics */
+	sx_count(&v->exits_forwarded, 1);
 	rc = v->sink.handle(v->sink.ctx, &x);
 	if (rc == -ENXIO)
 		return sx_fail(err, rc,

@@ -23,7 +23,8 @@ struct sx_vcpu {
 	struct sx_stats stats;    /* fd -1 when this KVM offers none */
 	struct sx_exit_sink sink; /* changed only while the vCPU is not in sx_vcpu_run() */
 	uint32_t stop;            /* 1: leave the run loop. Set by any thread */
-	uint64_t exits_forwarded; /* given to the sink; written by the vCPU's thread */
+	/* Written by the vCPU's thread; others may look. */
+	uint64_t exits_forwarded; /* given to the sink */
 	uint64_t first_exit_ns;   /* CLOCK_MONOTONIC at the first of them: the guest has run */
 };
 

@@ -100,6 +100,15 @@ void sx_bus_remove(struct sx_bus *bus, struct sx_bus_range *r)
 	pthread_mutex_unlock(&bus->writers);
 }
 
+void sx_bus_each(struct sx_bus *bus, void (*visit)(void *ctx, const struct sx_bus_range *r),
+		 void *ctx)
+{
+	pthread_mutex_lock(&bus->writers);
+	for (unsigned i = 0; i < bus->table->count; i++)
+		visit(ctx, bus->table->range[i]);
+	pthread_mutex_unlock(&bus->writers);
+}
+
 struct sx_bus_range *sx_bus_find(const struct sx_bus *bus, enum sx_bus_space space, uint64_t addr,
 				 unsigned size)
 {

@@ -43,7 +43,7 @@ struct sx_bus_range {
 	const struct sx_bus_ops *ops;
 	void *dev;
 	struct sx_exit_server *owner; /* who serves it in split mode; NULL: the VM's first */
-	uint64_t reads;               /* counted by the owner */
+	uint64_t reads;               /* counted by the owner; relaxed */
 	uint64_t writes;
 };
 
@@ -73,6 +73,13 @@ void sx_bus_destroy(struct sx_bus *bus);
 int sx_bus_add(struct sx_bus *bus, struct sx_bus_range *r, struct sx_error *err);
 /* On return nobody uses it. The calling thread must not be an online RCU reader. */
 void sx_bus_remove(struct sx_bus *bus, struct sx_bus_range *r);
+
+/*
+ * Call @visit for each range, in their order. None comes or goes meanwhile; it must not take long.
+ * Not from an online RCU reader.
+ */
+void sx_bus_each(struct sx_bus *bus, void (*visit)(void *ctx, const struct sx_bus_range *r),
+		 void *ctx);
 
 /* The range that holds all @size bytes at @addr, or NULL. RCU readers only. */
 struct sx_bus_range *sx_bus_find(const struct sx_bus *bus, enum sx_bus_space space, uint64_t addr,

@@ -117,7 +117,7 @@ static unsigned poll_lanes(void *ctx)
 		serve(s, i);
 		served++;
 	}
-	s->served += served;
+	sx_count(&s->served, served);
 	return served;
 }
 

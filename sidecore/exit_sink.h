@@ -36,7 +36,7 @@ struct sx_exit_server {
 	struct sx_exit_lane *lane;  /* one for each vCPU */
 	struct sx_wait_policy wait; /* how the vCPUs' threads wait */
 	struct sx_poller poller;
-	uint64_t served; /* written by the sidecore */
+	uint64_t served; /* written by the sidecore; relaxed */
 };
 
 int sx_exit_server_init(struct sx_exit_server *s, struct sx_bus *bus, unsigned vcpus,

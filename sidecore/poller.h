@@ -22,7 +22,7 @@ struct sx_poller {
 	void (*awake)(void *ctx);
 	void *ctx;
 
-	/* Counters, written by the sidecore that runs it. */
+	/* Counters, written by the sidecore that runs it; others look by sx_poller_stats(). */
 	uint64_t polls;    /* times it was asked; brought up to date by sx_sidecore_sync() */
 	uint64_t hits;     /* times it had work */
 	uint64_t work;     /* items done */

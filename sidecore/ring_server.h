@@ -41,7 +41,7 @@ struct sx_ring_server {
 	/* What it wrote, at which message: there once `refused`, loaded with acquire, is true. */
 	uint32_t bad_turn;
 	uint32_t bad_message;
-	uint64_t messages;
+	uint64_t messages; /* written by the owner; relaxed */
 	struct sx_poller poller;
 };
 
@@ -103,7 +103,7 @@ static inline __attribute__((always_inline)) unsigned sx_ring_server_poll_with(
 		peek = sx_consumer_peek(&c);
 	}
 	if (served) {
-		s->messages += served;
+		sx_count(&s->messages, served);
 		/* What a quarter lap has not given back yet. */
 		if (peek != SX_PEEK_MESSAGE)
 			sx_consumer_idle(&c);

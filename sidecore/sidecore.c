@@ -69,8 +69,8 @@ static void add_busy(struct sx_sidecore *sc, unsigned i, uint64_t *stamp)
 	uint64_t now = __rdtsc();
 	uint64_t cycles = (now - *stamp) * TURNS_PER_HOUSEKEEPING;
 
-	sc->poller[i]->busy_tsc += cycles;
-	sx_store_relaxed(&sc->busy_tsc, sc->busy_tsc + cycles);
+	sx_count(&sc->poller[i]->busy_tsc, cycles);
+	sx_count(&sc->busy_tsc, cycles);
 	*stamp = now;
 }
 
@@ -87,8 +87,8 @@ static inline __attribute__((always_inline)) unsigned turn(struct sx_sidecore *s
 		items = sc->slot[i].poll(sc->slot[i].ctx);
 		if (__builtin_expect(items == 0, 1))
 			continue;
-		sc->poller[i]->hits++;
-		sc->poller[i]->work += items;
+		sx_count(&sc->poller[i]->hits, 1);
+		sx_count(&sc->poller[i]->work, items);
 		total += items;
 		if (timed)
 			add_busy(sc, i, &stamp);
@@ -204,7 +204,7 @@ static void do_add(void *ctx)
 	sc->slot[i] = (struct slot){r->p->poll, r->p->ctx};
 	sc->poller[i] = r->p;
 	strncpy(sc->name[i], r->p->name, NAME_SIZE - 1);
-	r->p->turn_joined = sc->turns;
+	sx_store_relaxed(&r->p->turn_joined, sc->turns); /* no pair: sx_poller_stats() */
 	sc->sleepless += !r->p->sleep;
 	sc->count++;
 	/*
@@ -216,8 +216,8 @@ static void do_add(void *ctx)
 
 static void sync_polls(struct sx_sidecore *sc, struct sx_poller *p)
 {
-	p->polls += sc->turns - p->turn_joined;
-	p->turn_joined = sc->turns;
+	sx_count(&p->polls, sc->turns - p->turn_joined);
+	sx_store_relaxed(&p->turn_joined, sc->turns); /* no pair: sx_poller_stats() */
 }
 
 static void do_remove(void *ctx)
@@ -456,6 +456,21 @@ void sx_sidecore_stats(const struct sx_sidecore *sc, struct sx_sidecore_stats *s
 		.pollers = sx_load_relaxed(&sc->count),
 		.cpu = sc->config.cpu,
 	};
+}
+
+void sx_poller_stats(const struct sx_poller *p, struct sx_poller_stats *stats)
+{
+	/* Pairs with the releases in do_add() and sx_sidecore_remove(). */
+	const struct sx_sidecore *sc = sx_load_acquire(&p->sidecore);
+
+	*stats = (struct sx_poller_stats){
+		.polls = sx_load_relaxed(&p->polls),
+		.hits = sx_load_relaxed(&p->hits),
+		.work = sx_load_relaxed(&p->work),
+	};
+	/* Turns are counted for all pollers at once, and settled when one leaves. */
+	if (sc)
+		stats->polls += sx_load_relaxed(&sc->turns) - sx_load_relaxed(&p->turn_joined);
 }
 
 bool sx_sidecore_watch(const struct sx_sidecore *sc, struct sx_watchdog *dog, uint64_t limit_ns,

@@ -82,6 +82,18 @@ struct sx_sidecore_stats {
 /* A look from any thread; the numbers are each right, not all of one instant. */
 void sx_sidecore_stats(const struct sx_sidecore *sc, struct sx_sidecore_stats *stats);
 
+struct sx_poller_stats {
+	uint64_t polls; /* times it was asked */
+	uint64_t hits;  /* times it had work */
+	uint64_t work;  /* items done */
+};
+
+/*
+ * The same of a poller, wherever it runs. It waits for nobody. No sidecore is stopped, and the
+ * poller is not added, moved or removed, meanwhile.
+ */
+void sx_poller_stats(const struct sx_poller *p, struct sx_poller_stats *stats);
+
 /*
  * The watchdog, called now and then from any one thread. Returns true, once for each turn of the
  * loop that lasts longer than @limit_ns, with the name of the poller that holds it and for how

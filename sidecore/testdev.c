@@ -91,7 +91,8 @@ static void count_post(struct sx_testdev *d, const struct sx_cell *msg)
 {
 	const uint64_t *w = msg->w;
 
-	d->out_of_sequence += w[0] != d->posts;
+	if (__builtin_expect(w[0] != d->posts, 0))
+		sx_count(&d->out_of_sequence, 1);
 	d->posts++;
 	d->post_sum += (w[1] + w[2]) + (w[3] + w[4]) + (w[5] + w[6]);
 }

@@ -26,6 +26,15 @@
 #define sx_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define sx_store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 
+/*
+ * Add to a counter that has one writer at a time and that others may look at. Relaxed, no pair:
+ * each number stands alone.
+ */
+static inline void sx_count(uint64_t *counter, uint64_t n)
+{
+	sx_store_relaxed(counter, *counter + n);
+}
+
 /* Tell the processor that this is a spin loop (SDM Vol. 2B, PAUSE). */
 static inline void sx_pause(void)
 {

@@ -146,6 +146,24 @@ static bool queue_stop(struct sx_virtio_device *dev, struct sx_virtqueue *vq)
 	return blk->queue[vq->index].idle_count == SX_BLK_QUEUE_SIZE;
 }
 
+/* As in struct sx_virtio_blk_stats, which is a row of uint64_t. */
+static const char *const count_names[] = {
+	"reads",         "writes", "flushes", "discards",    "zeroes", "bytes_read",
+	"bytes_written", "failed", "refused", "unsupported", NULL,
+};
+
+_Static_assert(sizeof(struct sx_virtio_blk_stats) / sizeof(uint64_t) + 1 ==
+		       sizeof(count_names) / sizeof(count_names[0]),
+	       "each has a name");
+
+static void counts(const struct sx_virtio_device *dev, uint64_t *count)
+{
+	struct sx_virtio_blk_stats s;
+
+	sx_virtio_blk_stats((const struct sx_virtio_blk *)dev, &s);
+	memcpy(count, &s, sizeof(s));
+}
+
 static const struct sx_virtio_ops ops = {
 	.name = "virtio-blk",
 	.id = VIRTIO_ID_BLOCK,
@@ -155,6 +173,8 @@ static const struct sx_virtio_ops ops = {
 	.features_ok = features_ok,
 	.config_write = config_write,
 	.reset = reset,
+	.count_names = count_names,
+	.counts = counts,
 };
 
 /* ---- life ---- */

@@ -30,6 +30,7 @@
 
 #define SX_VIRTIO_MAX_QUEUES 130 /* 64 pairs and a control queue; below what one page notifies */
 #define SX_VIRTIO_MAX_CONFIG 256 /* bytes of device configuration */
+#define SX_VIRTIO_MAX_COUNTS 32
 #define SX_VIRTIO_BIT(F)     (1ull << (F))
 
 struct sx_virtio_device;
@@ -76,6 +77,13 @@ struct sx_virtio_ops {
 			     uint64_t value);
 	/* control: after a reset of the device, when all queues have stopped. */
 	void (*reset)(struct sx_virtio_device *dev);
+
+	/*
+	 * Any thread: what the model itself counts, for statistics; a count for each of up to
+	 * SX_VIRTIO_MAX_COUNTS names, which NULL ends. Both or neither.
+	 */
+	const char *const *count_names;
+	void (*counts)(const struct sx_virtio_device *dev, uint64_t *count);
 };
 
 /* What kind of device it is; given once. */

@@ -172,6 +172,24 @@ static void reset(struct sx_virtio_device *dev)
 	sx_virtio_config_set(dev, 0, net->mac, sizeof(net->mac), false);
 }
 
+/* As in struct sx_virtio_net_stats, which is a row of uint64_t. */
+static const char *const count_names[] = {
+	"tx_frames", "tx_bytes",    "tx_malformed", "tx_refused", "tx_full",    "rx_frames",
+	"rx_bytes",  "rx_filtered", "rx_too_long",  "rx_offload", "rx_starved", NULL,
+};
+
+_Static_assert(sizeof(struct sx_virtio_net_stats) / sizeof(uint64_t) + 1 ==
+		       sizeof(count_names) / sizeof(count_names[0]),
+	       "each has a name");
+
+static void counts(const struct sx_virtio_device *dev, uint64_t *count)
+{
+	struct sx_virtio_net_stats s;
+
+	sx_virtio_net_stats((const struct sx_virtio_net *)dev, &s);
+	memcpy(count, &s, sizeof(s));
+}
+
 static const struct sx_virtio_ops ops = {
 	.name = "virtio-net",
 	.id = VIRTIO_ID_NET,
@@ -181,6 +199,8 @@ static const struct sx_virtio_ops ops = {
 	.queue_stop = queue_stop,
 	.features_ok = features_ok,
 	.reset = reset,
+	.count_names = count_names,
+	.counts = counts,
 };
 
 /* ---- life ---- */

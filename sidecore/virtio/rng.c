@@ -67,14 +67,23 @@ static unsigned process(struct sx_virtio_device *dev, struct sx_virtqueue *vq)
 		left -= done;
 		count++;
 	}
-	sx_store_relaxed(&rng->bytes, rng->bytes + BYTES_PER_TURN - left);
+	sx_count(&rng->bytes, BYTES_PER_TURN - left);
 	return count;
+}
+
+static const char *const count_names[] = {"bytes", NULL};
+
+static void counts(const struct sx_virtio_device *dev, uint64_t *count)
+{
+	count[0] = sx_load_relaxed(&((const struct sx_virtio_rng *)dev)->bytes);
 }
 
 static const struct sx_virtio_ops ops = {
 	.name = "virtio-rng",
 	.id = VIRTIO_ID_RNG,
 	.process = process,
+	.count_names = count_names,
+	.counts = counts,
 };
 
 int sx_virtio_rng_init(struct sx_virtio_rng *rng, const struct sx_virtio_env *env,

@@ -124,7 +124,7 @@ struct sx_bus_range *sx_bus_find(const struct sx_bus *bus, enum sx_bus_space spa
 	return r;
 }
 
-static int access_nowhere(struct sx_bus *bus, struct sx_exit *x)
+int sx_bus_nowhere(struct sx_bus *bus, struct sx_exit *x)
 {
 	if (bus->strict)
 		return -ENXIO;
@@ -138,7 +138,7 @@ int sx_bus_access(struct sx_bus *bus, struct sx_exit *x)
 	struct sx_bus_range *r = sx_bus_find(bus, sx_exit_space(x->kind), x->addr, x->size);
 
 	if (!r)
-		return access_nowhere(bus, x);
+		return sx_bus_nowhere(bus, x);
 	if (sx_exit_is_read(x->kind)) {
 		sx_store_relaxed(&r->reads, r->reads + 1);
 		return r->ops->read(r->dev, x->addr - r->base, x->size, &x->value);

@@ -59,7 +59,7 @@ struct sx_bus {
 	struct sx_bus_table tables[2]; /* the other is the writer's, so removing cannot fail */
 	pthread_mutex_t writers;
 	bool strict;      /* an access to nowhere is -ENXIO; else reads are all ones */
-	uint64_t nowhere; /* accesses to nowhere when not strict; relaxed, any owner */
+	uint64_t nowhere; /* accesses to nowhere when not strict; relaxed, any thread */
 };
 
 void sx_bus_init(struct sx_bus *bus, bool strict);
@@ -84,6 +84,9 @@ void sx_bus_each(struct sx_bus *bus, void (*visit)(void *ctx, const struct sx_bu
 /* The range that holds all @size bytes at @addr, or NULL. RCU readers only. */
 struct sx_bus_range *sx_bus_find(const struct sx_bus *bus, enum sx_bus_space space, uint64_t addr,
 				 unsigned size);
+
+/* Answer an access that no range holds; any thread. */
+int sx_bus_nowhere(struct sx_bus *bus, struct sx_exit *x);
 
 /* Let the device at x->addr handle the access. Owner of the device only. */
 int sx_bus_access(struct sx_bus *bus, struct sx_exit *x);

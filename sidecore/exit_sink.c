@@ -66,6 +66,8 @@ static int split_handle(void *ctx, struct sx_exit *x)
 	struct sx_cell *cell = sx_producer_cell(&lane->producer, lane->producer.next);
 	uint32_t n;
 
+	if (!r)
+		return sx_bus_nowhere(sink->bus, x);
 	cell->op = (uint16_t)x->kind;
 	cell->arg = (uint16_t)x->size;
 	cell->w[WORD_ADDR] = x->addr;

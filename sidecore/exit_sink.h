@@ -5,6 +5,8 @@
  * trap:  the device runs on the exiting vCPU's own thread, under the VM's device lock.
  * split: the exit becomes one cell in a one-cell ring between that vCPU and the sidecore that
  *        owns the device; the vCPU's thread waits by its policy for the reply in the same cell.
+ *        What belongs to no device is answered at once: kernels probe thousands of addresses, and
+ *        there is nobody to ask.
  */
 #ifndef SX_SIDECORE_EXIT_SINK_H
 #define SX_SIDECORE_EXIT_SINK_H
@@ -46,7 +48,7 @@ void sx_exit_server_destroy(struct sx_exit_server *s);
 
 struct sx_split_sink {
 	struct sx_bus *bus;
-	struct sx_exit_server *first; /* serves what no other owns */
+	struct sx_exit_server *first; /* serves the devices without an owner */
 };
 
 struct sx_exit_sink sx_split_sink(struct sx_split_sink *s);

@@ -114,6 +114,7 @@ static int create_pci(struct sx_pc *pc, const struct sx_pci_window *high, struct
 		.vm = &pc->vm,
 		.bus = &pc->bus,
 		.trap = &pc->trap,
+		.ram = &pc->ram,
 		.high = *high,
 		.plugged = c->plugged,
 		.count = c->plugged_count,

@@ -65,6 +65,7 @@ static int create_device(struct sx_pc_devices *d, const struct sx_plugged *what,
 		.dma.memory = &d->config.vm->memory,
 		.polled = d->config.sidecore_count != 0,
 		.may_sleep = d->config.may_sleep,
+		.ram = d->config.ram,
 	};
 	struct sx_pc_device *p = &d->device[d->count];
 	int rc = find_sidecore(&d->config, what, &p->sidecore, err);

@@ -9,6 +9,7 @@
 #include "cli/options.h"
 #include "cli/plug_net.h"
 #include "cli/words.h"
+#include "sidecore/virtio/balloon.h"
 #include "sidecore/virtio/blk.h"
 #include "sidecore/virtio/rng.h"
 
@@ -119,6 +120,44 @@ static void destroy_rng(struct sx_virtio_device *dev)
 	free(rng);
 }
 
+/* ---- balloon ---- */
+
+static int parse_balloon(const char *value, uint64_t *target, struct sx_error *err)
+{
+	static const char word[] = "target=";
+
+	if (!value)
+		return 0;
+	if (strncmp(value, word, strlen(word)) != 0)
+		return sx_fail(err, -EINVAL, "--balloon knows target=, not '%s'", value);
+	return sx_parse_size("target= of --balloon", value + strlen(word), target, err);
+}
+
+static int create_balloon(struct sx_virtio_device **dev, const char *value,
+			  const struct sx_virtio_env *env, struct sx_error *err)
+{
+	struct sx_virtio_balloon *balloon = calloc(1, sizeof(*balloon));
+	uint64_t target = 0;
+	int rc = balloon ? parse_balloon(value, &target, err) : -ENOMEM;
+
+	if (rc == 0)
+		rc = sx_virtio_balloon_init(balloon, target, env, err);
+	if (rc < 0) {
+		free(balloon);
+		return rc;
+	}
+	*dev = &balloon->dev;
+	return 0;
+}
+
+static void destroy_balloon(struct sx_virtio_device *dev)
+{
+	struct sx_virtio_balloon *balloon = OUTER(struct sx_virtio_balloon, dev);
+
+	sx_virtio_balloon_destroy(balloon);
+	free(balloon);
+}
+
 /* ---- the table ---- */
 
 const struct sx_plug sx_plugs[] = {
@@ -147,6 +186,15 @@ const struct sx_plug sx_plugs[] = {
 		.help = "      --rng              a source of random numbers: the host's\n",
 		.create = create_rng,
 		.destroy = destroy_rng,
+	},
+	{
+		.option = "balloon",
+		.value_optional = true,
+		.help = "      --balloon[=target=SIZE]  gives memory that it does not need back to "
+			"the\n"
+			"                         host, and keeps SIZE of it (default: all)\n",
+		.create = create_balloon,
+		.destroy = destroy_balloon,
 	},
 };
 

@@ -14,7 +14,8 @@
 struct sx_plug {
 	const char *option; /* "disk" is --disk */
 	bool has_value;
-	const char *help; /* lines for --help */
+	bool value_optional; /* --option or --option=value */
+	const char *help;    /* lines for --help */
 	/*
 	 * Make the device that @value (NULL without one) describes; *dev is inside of what was
 	 * allocated. Errors with their sentence.

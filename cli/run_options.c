@@ -131,6 +131,13 @@ struct option_table {
 	struct option option[FIXED + SX_MAX_PLUGS + 1];
 };
 
+static int takes_value(const struct sx_plug *plug)
+{
+	if (plug->value_optional)
+		return optional_argument;
+	return plug->has_value ? required_argument : no_argument;
+}
+
 static void fill_options(struct option_table *t)
 {
 	memset(t, 0, sizeof(*t));
@@ -138,7 +145,7 @@ static void fill_options(struct option_table *t)
 	for (unsigned i = 0; i < sx_plug_count; i++)
 		t->option[FIXED + i] = (struct option){
 			.name = sx_plugs[i].option,
-			.has_arg = sx_plugs[i].has_value ? required_argument : no_argument,
+			.has_arg = takes_value(&sx_plugs[i]),
 			.val = (int)(OPT_PLUGS + i),
 		};
 }

@@ -2,9 +2,22 @@
 #include "ipc/region.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#define PAGE 4096u
+
+/* A file of hugepages has them as its blocks. */
+static size_t page_size_of(int fd, unsigned flags)
+{
+	struct stat st;
+
+	return (flags & SX_REGION_HUGE) && fstat(fd, &st) == 0 ? (size_t)st.st_blksize : PAGE;
+}
 
 int sx_region_create(struct sx_region *r, const char *name, size_t size, unsigned flags,
 		     struct sx_error *err)
@@ -34,6 +47,7 @@ int sx_region_create(struct sx_region *r, const char *name, size_t size, unsigne
 						    : "ask for less by --memory");
 		goto fail_fd;
 	}
+	r->page_size = page_size_of(r->fd, flags);
 	return 0;
 
 fail_fd:
@@ -41,6 +55,33 @@ fail_fd:
 fail:
 	memset(r, 0, sizeof(*r));
 	return rc;
+}
+
+bool sx_region_holds(const struct sx_region *r, const void *at, size_t len)
+{
+	uintptr_t offset = (uintptr_t)at - (uintptr_t)r->base;
+
+	return len && offset < r->size && len <= r->size - offset;
+}
+
+/*
+ * By the file rather than the mapping (MADV_REMOVE), which refuses memory that is locked. KVM and
+ * others who have mapped the file lose the pages too.
+ */
+ssize_t sx_region_discard(const struct sx_region *r, const void *at, size_t len)
+{
+	size_t begin = (size_t)((uintptr_t)at - (uintptr_t)r->base);
+	size_t end = (begin + len) / r->page_size * r->page_size;
+
+	if (!sx_region_holds(r, at, len))
+		return -EFAULT;
+	begin = (begin + r->page_size - 1) / r->page_size * r->page_size;
+	if (begin >= end)
+		return 0;
+	if (fallocate(r->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)begin,
+		      (off_t)(end - begin)) < 0)
+		return -errno;
+	return (ssize_t)(end - begin);
 }
 
 void sx_region_destroy(struct sx_region *r)

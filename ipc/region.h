@@ -5,14 +5,17 @@
 #ifndef SX_IPC_REGION_H
 #define SX_IPC_REGION_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "ipc/error.h"
 
 struct sx_region {
 	void *base; /* page-aligned */
 	size_t size;
-	int fd; /* the memfd, to be passed to another process */
+	size_t page_size; /* of the host's pages that it is made of */
+	int fd;           /* the memfd, to be passed to another process */
 };
 
 enum sx_region_flags {
@@ -26,6 +29,16 @@ enum sx_region_flags {
  */
 int sx_region_create(struct sx_region *r, const char *name, size_t size, unsigned flags,
 		     struct sx_error *err);
+
+/* Do @len bytes at @at lie in it? False for none. */
+bool sx_region_holds(const struct sx_region *r, const void *at, size_t len);
+
+/*
+ * Give @len bytes at @at back to the host, as far as they are whole pages of r->page_size; these
+ * read as zeros from then on, and take memory again once they are touched. Returns how many bytes
+ * that were, or a negative errno: -EFAULT when they do not lie in the region. Any thread.
+ */
+ssize_t sx_region_discard(const struct sx_region *r, const void *at, size_t len);
 
 /* Unmap and close. Nobody may use the memory any more. Safe on a zeroed struct. */
 void sx_region_destroy(struct sx_region *r);

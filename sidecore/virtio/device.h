@@ -33,6 +33,7 @@
 #define SX_VIRTIO_MAX_COUNTS 32
 #define SX_VIRTIO_BIT(F)     (1ull << (F))
 
+struct sx_region;
 struct sx_virtio_device;
 
 struct sx_virtio_ops {
@@ -66,6 +67,13 @@ struct sx_virtio_ops {
 	 * Without it nothing is ever under way between two calls.
 	 */
 	bool (*queue_stop)(struct sx_virtio_device *dev, struct sx_virtqueue *vq);
+
+	/*
+	 * group: sx_virtio_ask() was called, or something else drew attention to the group: look
+	 * what is wanted. Returns how many items were pushed. For what is rare: unlike poll() it
+	 * costs an idle turn nothing, and lets the sidecore sleep.
+	 */
+	unsigned (*asked)(struct sx_virtio_device *dev, unsigned group);
 
 	/* control: can the device work with exactly @features? */
 	bool (*features_ok)(struct sx_virtio_device *dev, uint64_t features);
@@ -105,6 +113,7 @@ struct sx_virtio_env {
 	bool may_sleep;    /* polled: their sidecores may sleep, so notifications must be exits */
 	bool platform;     /* offer VIRTIO_F_ACCESS_PLATFORM: dma goes through an IOMMU */
 	uint64_t withhold; /* features not to be offered, for tests and comparisons */
+	const struct sx_region *ram; /* guest memory that may be given back to the host; or NULL */
 };
 
 /* How the guest is reached; given by the transport. */
@@ -195,6 +204,12 @@ void sx_virtio_config_set(struct sx_virtio_device *dev, uint32_t offset, const v
  * then when there is none. Returns how many items were done.
  */
 unsigned sx_virtio_device_poll(struct sx_virtio_device *dev);
+
+/*
+ * Have ops->asked() called for @group: split mode, any thread, soon; trap mode, whoever holds the
+ * device lock, at once.
+ */
+void sx_virtio_ask(struct sx_virtio_device *dev, unsigned group);
 
 /* ---- for a transport; control thread ---- */
 

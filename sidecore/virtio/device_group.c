@@ -39,6 +39,11 @@ void sx_virtio_attract(struct sx_virtio_group *g)
 		sx_poller_kick(&g->poller);
 }
 
+void sx_virtio_ask(struct sx_virtio_device *dev, unsigned group)
+{
+	sx_virtio_attract(&dev->group[group]);
+}
+
 /* ---- the group's half ---- */
 
 /* A queue broke: ask the driver for a reset (virtio 1.2, 2.1.2), and serve the device no more. */
@@ -115,8 +120,9 @@ static void sort(struct sx_virtio_group *g)
 	}
 }
 
-static void attend(struct sx_virtio_group *g)
+static unsigned attend(struct sx_virtio_group *g)
 {
+	const struct sx_virtio_ops *ops = g->dev->ops;
 	bool settled = true;
 
 	/* Acquire pairs with whoever asked for attention. */
@@ -127,6 +133,7 @@ static void attend(struct sx_virtio_group *g)
 	sort(g);
 	if (!settled)
 		sx_store_relaxed(&g->attention, 1u); /* our own note: no pair */
+	return ops->asked ? ops->asked(g->dev, g->index) : 0;
 }
 
 static void find_faults(struct sx_virtio_group *g)
@@ -204,9 +211,9 @@ unsigned sx_virtio_group_turn(void *group)
 	unsigned work = 0;
 
 	if (__builtin_expect(sx_load_relaxed(&g->attention), 0))
-		attend(g);
+		work = attend(g);
 	if (dev->ops->poll)
-		work = dev->ops->poll(dev, g->index);
+		work += dev->ops->poll(dev, g->index);
 	for (unsigned i = 0; i < g->running; i++) {
 		struct sx_virtqueue *vq = g->queue[i];
 

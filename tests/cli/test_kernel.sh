@@ -63,7 +63,8 @@ modules: 0' --mode $mode --append x --net user --net user,mac=52:54:00:12:34:56,
 loader: splitx
 memory: 63 MiB
 modules: 0' --mode $mode --vcpus 4 --append '' --memory 64M --rng --disk "$tmp/disk,serial=1" \
-		--disk "$tmp/other,readonly,block=512,cache=cached" --prefault --wait pause:50
+		--disk "$tmp/other,readonly,block=512,cache=cached" --prefault --wait pause:50 \
+		--balloon=target=32M
 done
 
 # ---- kernels and initrds that are none ----
@@ -107,6 +108,10 @@ refuses "a disk with a word too many" 64 "not 'fast'" "${k[@]}" --disk "$tmp/dis
 refuses "a disk with a bad number of queues" 64 "queues= of --disk" "${k[@]}" \
 	--disk "$tmp/disk,queues=0"
 refuses "a disk twice" 69 "$tmp/disk" "${k[@]}" --disk "$tmp/disk" --disk "$tmp/disk"
+refuses "a balloon that knows no such word" 64 "knows target=" "${k[@]}" --balloon=32M
+refuses "a balloon without a size" 64 "target= of --balloon wants a size" "${k[@]}" --balloon=target=
+refuses "a balloon beyond memory" 64 "at most the guest's memory, 32 MiB" "${k[@]}" --memory 32M \
+	--balloon=target=33M
 
 # ---- networks ----
 
@@ -140,7 +145,7 @@ fails "a device's sidecore, trapped" 64 "no meaning with --mode trap" "${pin[@]}
 # ---- command lines ----
 
 for option in "--initrd x" "--append x" "--cpu host" "--idle poll" --hugepages --prefault \
-	"--reboot exit" "--disk x" "--net user" "--device-core rng0=1" --rng; do
+	"--reboot exit" "--disk x" "--net user" "--device-core rng0=1" --rng --balloon; do
 	read -ra words <<<"$option"
 	fails "${words[0]} for a micro-guest" 64 "${words[0]} is for kernels" "$SPLITX" run \
 		"${words[@]}" guest

@@ -127,6 +127,72 @@ static void pages_are_touched_ahead_when_asked_for(void **state)
 	sx_region_destroy(&eager);
 }
 
+static void whole_pages_are_given_back_and_read_as_zeros(void **state)
+{
+	struct sx_region r;
+	uint8_t *p;
+
+	(void)state;
+	assert_int_equal(sx_region_create(&r, "sx-test", 16 * PAGE, 0, NULL), 0);
+	assert_int_equal(r.page_size, PAGE);
+	p = r.base;
+	memset(p, 0x5a, r.size);
+	assert_int_equal(sx_region_discard(&r, p + 2 * PAGE, 3 * PAGE), 3 * PAGE);
+	assert_int_equal(resident(&r), 13);
+	assert_int_equal(sx_region_discard(&r, p + 8 * PAGE - 1, 2 * PAGE + 1), 2 * PAGE);
+	assert_int_equal(sx_region_discard(&r, p + 12 * PAGE + 1, 2 * PAGE), PAGE);
+	assert_int_equal(resident(&r), 10);
+	for (unsigned i = 0; i < r.size; i++) {
+		unsigned page = (unsigned)(i / PAGE);
+		bool gone = (page >= 2 && page < 5) || page == 8 || page == 9 || page == 13;
+
+		assert_int_equal(p[i], gone ? 0 : 0x5a);
+	}
+	assert_int_equal(sx_region_discard(&r, p, r.size), r.size);
+	assert_int_equal(sx_region_discard(&r, p, r.size), r.size); /* nothing is there */
+	assert_int_equal(resident(&r), 0);
+	sx_region_destroy(&r);
+}
+
+static void what_is_no_whole_page_of_it_is_kept(void **state)
+{
+	struct sx_region r;
+	uint8_t *p;
+
+	(void)state;
+	assert_int_equal(sx_region_create(&r, "sx-test", 4 * PAGE, SX_REGION_PREFAULT, NULL), 0);
+	p = r.base;
+	assert_int_equal(sx_region_discard(&r, p + 1, 2 * PAGE - 2), 0);
+	assert_int_equal(sx_region_discard(&r, p, PAGE - 1), 0);
+	assert_int_equal(sx_region_discard(&r, p, 0), -EFAULT);
+	assert_int_equal(sx_region_discard(&r, p - PAGE, 2 * PAGE), -EFAULT);
+	assert_int_equal(sx_region_discard(&r, p + 3 * PAGE, 2 * PAGE), -EFAULT);
+	assert_int_equal(sx_region_discard(&r, p + 4 * PAGE, PAGE), -EFAULT);
+	assert_int_equal(sx_region_discard(&r, p, SIZE_MAX), -EFAULT);
+	assert_int_equal(sx_region_discard(&r, p + PAGE, SIZE_MAX), -EFAULT);
+	assert_int_equal(sx_region_discard(&r, NULL, PAGE), -EFAULT);
+	assert_int_equal(resident(&r), 4);
+	assert_true(sx_region_holds(&r, p + 4 * PAGE - 1, 1));
+	assert_false(sx_region_holds(&r, p + 4 * PAGE - 1, 2));
+	sx_region_destroy(&r);
+}
+
+/* What no longer may change its size or content (memfd_create(2), seals) is not given back. */
+static void a_host_that_refuses_is_told(void **state)
+{
+	struct sx_region r = {.size = PAGE, .page_size = PAGE};
+
+	(void)state;
+	r.fd = memfd_create("sx-sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	assert_true(r.fd >= 0);
+	assert_int_equal(ftruncate(r.fd, (off_t)PAGE), 0);
+	r.base = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, r.fd, 0);
+	assert_ptr_not_equal(r.base, MAP_FAILED);
+	assert_int_equal(fcntl(r.fd, F_ADD_SEALS, F_SEAL_WRITE), 0);
+	assert_int_equal(sx_region_discard(&r, r.base, PAGE), -EPERM);
+	sx_region_destroy(&r);
+}
+
 static void destroying_is_safe_twice_and_before_creating(void **state)
 {
 	static const struct sx_region zero;
@@ -295,6 +361,9 @@ int main(void)
 		cmocka_unit_test(a_region_is_zeroed_named_and_writable),
 		cmocka_unit_test(a_region_is_shared_through_its_fd),
 		cmocka_unit_test(pages_are_touched_ahead_when_asked_for),
+		cmocka_unit_test(whole_pages_are_given_back_and_read_as_zeros),
+		cmocka_unit_test(what_is_no_whole_page_of_it_is_kept),
+		cmocka_unit_test(a_host_that_refuses_is_told),
 		cmocka_unit_test(destroying_is_safe_twice_and_before_creating),
 		cmocka_unit_test(more_than_there_is_gets_refused),
 		cmocka_unit_test(hugepages_are_given_only_if_reserved),

@@ -59,10 +59,10 @@ two is world' --mode $mode --append 'a=1 b' --initrd "$tmp/one" --initrd "$tmp/t
 loader: splitx
 memory: 511 MiB
 modules: 0' --mode $mode --append x --net user --net user,mac=52:54:00:12:34:56,mtu=9000
-	with_kvm says "with four vCPUs, devices and idle cores, $mode" 'command line: kernel
+	with_kvm says "with four vCPUs, devices and idle cores, $mode" 'command line: kernel y
 loader: splitx
 memory: 63 MiB
-modules: 0' --mode $mode --vcpus 4 --append '' --memory 64M --rng --disk "$tmp/disk,serial=1" \
+modules: 0' --mode $mode --vcpus 4 --append y --memory 64M --rng --disk "$tmp/disk,serial=1" \
 		--disk "$tmp/other,readonly,block=512,cache=cached" --prefault --wait pause:50 \
 		--balloon=target=32M
 done

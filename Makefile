@@ -23,7 +23,7 @@ V       ?=
 VERSION := 0.1.0
 
 # What `make test` runs; MATCH=WORD keeps only the tests with WORD in their name.
-SUITES       ?= unit integration model scripts lint asan tsan fuzz
+SUITES       ?= unit integration model scripts lint asan tsan fuzz lab
 MATCH        ?=
 FUZZ_SECONDS ?= 60
 # Run again under ThreadSanitizer.
@@ -196,15 +196,13 @@ C_SRCS := $(LIB_SRCS) $(PROG_SRCS) $(SUPPORT_SRCS) $(PEER_SRCS) $(UNIT_SRCS) $(I
 # --- set-up, run and measure -------------------------------------------------------------------
 
 .PHONY: setup run bench bench-lab
-setup: ## Install the packages that building, testing and measuring need
-	@lab/setup.sh build test
+setup: ## Install the packages that building, testing, measuring and the emulated hosts need
+	@lab/setup.sh --all
 
 run: ## Set up, build, and show the headline: the cost of each kind of exit, trapped and split
 	@lab/setup.sh build
 	+@$(SUBMAKE) all
-	@$(BUILD)/splitx run --mode trap $(BUILD)/guests/hello
-	@$(BUILD)/splitx run --mode split $(BUILD)/guests/hello
-	@$(BUILD)/splitx bench exits
+	@BUILD=$(BUILD) lab/headline.sh
 
 bench: ## The same with its figures as JSON and a chart as SVG under build/bench/
 	@lab/setup.sh build
@@ -222,8 +220,8 @@ bench-lab: ## The suites that boot Linux, in the emulated AMD host, beside QEMU
 RUN_TESTS = BUILD=$(BUILD) TSAN_TESTS='$(TSAN_TESTS)' MATCH='$(MATCH)' $(LINT_ENV) tests/run.sh
 
 .PHONY: test asan tsan fuzz $(addprefix build-,unit integration model scripts lint asan tsan fuzz lab)
-test: ## Set up, build, run every test; SUITES="unit fuzz" or MATCH=ring runs a part, SUITES=lab the labs
-	@lab/setup.sh build test
+test: ## Set up, build, run every test; SUITES="unit fuzz" or MATCH=ring runs a part
+	@lab/setup.sh build test $(if $(filter lab,$(SUITES)),lab)
 	+@$(SUBMAKE) $(SUITES:%=build-%)
 	@$(RUN_TESTS) $(SUITES)
 
@@ -254,6 +252,8 @@ build-fuzz:
 		fuzzers
 .PHONY: fuzzers
 fuzzers: $(FUZZ)
+
+include lab/lab.mk
 
 # --- lint --------------------------------------------------------------------------------------
 
@@ -325,4 +325,4 @@ clean: ## Remove everything built
 	rm -rf '$(BUILD)'
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z][a-z -]*:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' Makefile lab/lab.mk

@@ -6,8 +6,6 @@
 #
 #   tests/run.sh [SUITE...]      unit integration model scripts lint asan tsan fuzz lab
 #
-# All but `lab`, whose emulated hosts take their time, run when none is named.
-#
 # A program tells its cases in its output: cmocka's TAP, or from a script the lines
 # "ok - NAME", "not ok - NAME" and "skip - NAME". A program that dies, hangs, leaves cases out or
 # tells of none counts as one failed case more. Its output is kept in $BUILD/test-logs.
@@ -188,7 +186,7 @@ tell_kvm() {
 }
 
 suites=("$@")
-[ $# -gt 0 ] || suites=(unit integration model scripts lint asan tsan fuzz)
+[ $# -gt 0 ] || suites=(unit integration model scripts lint asan tsan fuzz lab)
 for suite in "${suites[@]}"; do
 	declare -F "suite_$suite" >/dev/null || {
 		echo "tests/run.sh: there is no suite '$suite'" >&2

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash
+#
+# For the tests that boot guests in an emulated host: sourced by them, with `set -euo pipefail` in
+# force. Their guests' words and statuses, which tests/lab/boot.sh left there, are in $tmp/out.
+
+export BUILD=${BUILD:-build}
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+need_host() { # amd|intel NAME
+	local why
+	why=$(lab/lab "$1" --check 2>&1) || {
+		echo "skip - $2: $why"
+		exit 0
+	}
+}
+
+ok() { # NAME
+	echo "ok - $1"
+}
+
+not_ok() { # NAME WHY
+	echo "not ok - $1: $2"
+}
+
+# in_host amd|intel OPTION... -- COMMAND : with splitx and the uncompressed kernel there
+in_host() {
+	local host=$1
+	shift
+	lab/kernel.sh vmlinux "$(lab/kernel.sh newest)" "$tmp/vmlinux"
+	if ! lab/lab "$host" --file "$BUILD/splitx" --file "$tmp/vmlinux" \
+		--file tests/lab/boot.sh --result "/tmp/out:$tmp/out" "$@" >"$tmp/log" 2>&1; then
+		not_ok "the emulated host runs all cases" "$(tail -n 3 "$tmp/log")"
+		exit 1
+	fi
+	sed 's/^/# /' "$tmp/log"
+}
+
+# judge NAME STATUS LINE... : the exit status, and lines that the guest said
+judge() {
+	local name=$1 want=$2 status line
+	shift 2
+	status=$(cat "$tmp/out/$name.status" 2>/dev/null || echo none)
+	if [ "$status" != "$want" ]; then
+		not_ok "$name" "exit status $status, not $want"
+		tail -n 15 "$tmp/out/$name.out" "$tmp/out/$name.err" 2>/dev/null | sed 's/^/# /' || true
+		return
+	fi
+	for line; do
+		if ! tr -d '\r' <"$tmp/out/$name.out" | grep -qE "^$line\$"; then
+			not_ok "$name" "the guest does not say '$line'"
+			grep -a '^guest' "$tmp/out/$name.out" | sed 's/^/# /' || true
+			return
+		fi
+	done
+	ok "$name"
+}
+
+# holds NAME COMMAND... : a test of its own
+holds() {
+	local name=$1
+	shift
+	if "$@"; then ok "$name"; else not_ok "$name" "it does not hold"; fi
+}
+
+# said NAME PATTERN : how many lines of the guest match
+said() {
+	tr -d '\r' <"$tmp/out/$1.out" | grep -cE "$2" || true
+}
+
+# counter NAME COUNTER : one of KVM's, its sum over the vCPUs
+counter() {
+	sed -n "s/^ *\"$2\": \([0-9]*\),*\$/\1/p" "$tmp/out/$1.err" | awk '{ n += $1 } END { print n + 0 }'
+}
+
+# writes NAME RANGE : exits by writes to a device's registers, of all devices of that kind
+writes() {
+	awk -v name="\"$2\"," '$1 == "\"name\":" { mine = $2 == name }
+		$1 == "\"writes\":" && mine { n += $2 } END { print n + 0 }' "$tmp/out/$1.err"
+}

@@ -72,8 +72,8 @@ static int make_group(struct sx_virtio_device *dev, struct sx_virtio_group *g, u
 		.poll = sx_virtio_group_turn,
 		.ctx = g,
 	};
-	/* Who has to look at a back end cannot be woken by it. */
-	if (dev->env.may_sleep && !dev->ops->poll) {
+	/* Who has to look at a back end cannot be woken by it, unless it does that itself. */
+	if (dev->env.may_sleep && (!dev->ops->poll || dev->ops->kicks)) {
 		g->poller.sleep = sx_virtio_group_sleep;
 		g->poller.awake = sx_virtio_group_awake;
 	}

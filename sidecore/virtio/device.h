@@ -57,6 +57,11 @@ struct sx_virtio_ops {
 	 * flushes. Must be cheap when there is nothing.
 	 */
 	unsigned (*poll)(struct sx_virtio_device *dev, unsigned group);
+	/*
+	 * Whoever gives poll() or process() something to do then kicks the group's poller
+	 * (sx_poller_kick()), so that its sidecore may sleep until then.
+	 */
+	bool kicks;
 
 	/* group: @vq runs from now on. */
 	void (*queue_start)(struct sx_virtio_device *dev, struct sx_virtqueue *vq);

@@ -255,11 +255,13 @@ void sx_virtio_notify(struct sx_virtio_device *dev, unsigned queue)
 unsigned sx_virtio_group_sleep(void *group)
 {
 	struct sx_virtio_group *g = group;
-	unsigned work = sx_load_relaxed(&g->attention);
 
+	if (sx_load_relaxed(&g->attention))
+		return 1;
 	for (unsigned i = 0; i < g->running; i++)
-		work += sx_virtqueue_enable_notify(g->queue[i]);
-	return work;
+		sx_virtqueue_enable_notify(g->queue[i]);
+	/* What the model cannot take now is no reason to stay awake: it will be kicked. */
+	return sx_virtio_group_turn(g);
 }
 
 void sx_virtio_group_awake(void *group)

@@ -8,6 +8,7 @@
 
 #include "cli/options.h"
 #include "cli/plug_net.h"
+#include "cli/plug_vsock.h"
 #include "cli/words.h"
 #include "sidecore/virtio/balloon.h"
 #include "sidecore/virtio/blk.h"
@@ -195,6 +196,16 @@ const struct sx_plug sx_plugs[] = {
 			"                         host, and keeps SIZE of it (default: all)\n",
 		.create = create_balloon,
 		.destroy = destroy_balloon,
+	},
+	{
+		.option = "vsock",
+		.has_value = true,
+		.help = "      --vsock PATH[,cid=N]\n"
+			"                         stream sockets between guest and host, by the "
+			"UNIX\n"
+			"                         sockets PATH and PATH_PORT\n",
+		.create = sx_plug_vsock_create,
+		.destroy = sx_plug_vsock_destroy,
 	},
 };
 

@@ -32,6 +32,7 @@ struct sx_pc_config {
 	const char *cmdline;
 	uint64_t memory; /* bytes */
 	bool hugepages;  /* from the host's reserved ones */
+	bool memfd;      /* in a memfd, so that other processes can be given it */
 	bool prefault;   /* take all memory now */
 	bool idle_poll;  /* HLT and PAUSE do not exit; each vCPU has a guest core for itself */
 	bool nested;     /* the guest may be a hypervisor itself */

@@ -37,6 +37,7 @@ struct sx_run_options {
 		unsigned initrds;
 		const char *cmdline;
 		bool hugepages;
+		bool memfd;
 		bool prefault;
 		bool idle_poll;
 		bool nested;

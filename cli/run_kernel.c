@@ -67,6 +67,7 @@ static int create(struct sx_run *r, struct sx_error *err)
 		.cmdline = k->cmdline ? k->cmdline : USUAL_CMDLINE,
 		.memory = r->opt.memory ? r->opt.memory : USUAL_MEMORY,
 		.hugepages = k->hugepages,
+		.memfd = k->memfd,
 		.prefault = k->prefault,
 		.idle_poll = k->idle_poll,
 		.nested = k->nested,

@@ -45,6 +45,7 @@ static void usage_begin(FILE *to)
 	      "back\n"
 	      "                         (default: halt)\n"
 	      "      --hugepages        take its memory from the host's reserved hugepages\n"
+	      "      --memfd            keep its memory in a memfd, which processes can share\n"
 	      "      --prefault         take all its memory at the start\n"
 	      "      --reboot exit|restart  what its reset does (default: exit)\n"
 	      "      --device-core DEVICE=CPU  have the sidecore on this CPU serve a device: net0 "
@@ -94,6 +95,7 @@ enum {
 	OPT_CPU,
 	OPT_IDLE,
 	OPT_HUGEPAGES,
+	OPT_MEMFD,
 	OPT_PREFAULT,
 	OPT_REBOOT,
 	OPT_DEVICE_CORE,
@@ -119,6 +121,7 @@ static const struct option fixed_options[] = {
 	{"cpu", required_argument, NULL, OPT_CPU},
 	{"idle", required_argument, NULL, OPT_IDLE},
 	{"hugepages", no_argument, NULL, OPT_HUGEPAGES},
+	{"memfd", no_argument, NULL, OPT_MEMFD},
 	{"prefault", no_argument, NULL, OPT_PREFAULT},
 	{"reboot", required_argument, NULL, OPT_REBOOT},
 	{"device-core", required_argument, NULL, OPT_DEVICE_CORE},
@@ -226,6 +229,9 @@ static int parse_kernel_option(struct sx_run_kernel_options *k, int opt, const c
 		return parse_choice("--idle", arg, "halt", "poll", &k->idle_poll, err);
 	case OPT_HUGEPAGES:
 		k->hugepages = true;
+		return 0;
+	case OPT_MEMFD:
+		k->memfd = true;
 		return 0;
 	case OPT_PREFAULT:
 		k->prefault = true;

@@ -144,7 +144,7 @@ fails "a device's sidecore, trapped" 64 "no meaning with --mode trap" "${pin[@]}
 
 # ---- command lines ----
 
-for option in "--initrd x" "--append x" "--cpu host" "--idle poll" --hugepages --prefault \
+for option in "--initrd x" "--append x" "--cpu host" "--idle poll" --hugepages --memfd --prefault \
 	"--reboot exit" "--disk x" "--net user" "--device-core rng0=1" --rng --balloon; do
 	read -ra words <<<"$option"
 	fails "${words[0]} for a micro-guest" 64 "${words[0]} is for kernels" "$SPLITX" run \

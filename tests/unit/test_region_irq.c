@@ -193,6 +193,50 @@ static void a_host_that_refuses_is_told(void **state)
 	sx_region_destroy(&r);
 }
 
+static void private_memory_has_no_fd_and_begins_at_a_large_page(void **state)
+{
+	struct sx_region r;
+	uint8_t *p;
+
+	(void)state;
+	assert_int_equal(sx_region_create(&r, "sx-own", 600 * PAGE, SX_REGION_PRIVATE, NULL), 0);
+	assert_int_equal(r.fd, -1);
+	assert_int_equal((uintptr_t)r.base % (2ul << 20), 0);
+	p = r.base;
+	memset(p, 0x5a, r.size);
+	/* The pages just behind and before it are nobody's, or another mapping's: not its. */
+	assert_false(sx_region_holds(&r, p + r.size, 1));
+	assert_int_equal(sx_region_discard(&r, p + PAGE, 3 * PAGE), 3 * PAGE);
+	assert_int_equal(p[PAGE - 1], 0x5a);
+	for (unsigned i = PAGE; i < 4 * PAGE; i++)
+		assert_int_equal(p[i], 0);
+	assert_int_equal(p[4 * PAGE], 0x5a);
+	assert_int_equal(mlock(p, 8 * PAGE), 0);
+	assert_int_equal(sx_region_discard(&r, p, PAGE), PAGE);
+	assert_int_equal(p[0], 0);
+	sx_region_destroy(&r);
+	sx_region_destroy(&r);
+	assert_int_equal(madvise(p, PAGE, MADV_NORMAL), -1);
+	assert_int_equal(errno, ENOMEM);
+}
+
+static void private_memory_beyond_all_addresses_is_refused(void **state)
+{
+	static const struct sx_region zero;
+	struct sx_region r;
+	struct sx_error err = {""};
+
+	(void)state;
+	assert_int_equal(
+		sx_region_create(&r, "sx-own", SIZE_MAX - PAGE + 1, SX_REGION_PRIVATE, &err),
+		-ENOMEM);
+	assert_non_null(strstr(err.text, "ask for less"));
+	assert_memory_equal(&r, &zero, sizeof(r));
+	err = (struct sx_error){""};
+	assert_int_equal(sx_region_create(&r, "sx-own", 1ul << 60, SX_REGION_PRIVATE, &err),
+			 -ENOMEM);
+}
+
 static void destroying_is_safe_twice_and_before_creating(void **state)
 {
 	static const struct sx_region zero;
@@ -366,6 +410,8 @@ int main(void)
 		cmocka_unit_test(a_host_that_refuses_is_told),
 		cmocka_unit_test(destroying_is_safe_twice_and_before_creating),
 		cmocka_unit_test(more_than_there_is_gets_refused),
+		cmocka_unit_test(private_memory_has_no_fd_and_begins_at_a_large_page),
+		cmocka_unit_test(private_memory_beyond_all_addresses_is_refused),
 		cmocka_unit_test(hugepages_are_given_only_if_reserved),
 		cmocka_unit_test(each_raise_is_counted_on_both_ends),
 		cmocka_unit_test(an_interrupt_that_cannot_be_taken_is_not_counted),

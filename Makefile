@@ -214,6 +214,7 @@ bench-lab: ## The suites that boot Linux, in the emulated AMD host, beside QEMU
 	@lab/setup.sh build lab
 	+@$(SUBMAKE) all
 	@BUILD=$(BUILD) bench/lab.sh boot
+	@BUILD=$(BUILD) bench/lab.sh virtio
 
 # --- tests -------------------------------------------------------------------------------------
 

@@ -8,34 +8,43 @@
 
 #include "bench/boot.h"
 #include "bench/exits.h"
+#include "bench/linux_io.h"
 #include "bench/plot.h"
 #include "bench/suite.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/status.h"
 
+typedef int suite_fn(const struct sx_bench_options *opt, struct sx_report *r, struct sx_error *err);
+
 struct suite {
 	const char *name;
 	const char *help; /* for --help: lines after the first are indented as far */
 	const char *title;
-	int (*run)(const struct sx_bench_options *opt, struct sx_report *r, struct sx_error *err);
+	suite_fn *run;       /* NULL: it needs a kernel */
+	suite_fn *run_linux; /* with --kernel and --initrd; NULL: it boots none */
 };
 
 static const struct suite suites[] = {
 	{"exits",
 	 "what each way from guest to hypervisor and back costs, trapped\n"
 	 "                       and split",
-	 "What an exit costs, trapped and split", sx_exits_run},
+	 "What an exit costs, trapped and split", sx_exits_run, NULL},
+	{"virtio",
+	 "virtio devices of a Linux guest by fio and iperf3, beside QEMU's;\n"
+	 "                       needs --kernel and --initrd",
+	 "What a request or a packet costs, trapped and split", NULL, sx_linux_io_run},
 	{"boot",
 	 "how long Linux takes to its init, beside QEMU's microvm, and the\n"
 	 "                       VMM's memory; needs --kernel and --initrd",
-	 "From the command line to the guest's init", sx_boot_run},
+	 "From the command line to the guest's init", NULL, sx_boot_run},
 };
 
 #define SUITES (sizeof(suites) / sizeof(suites[0]))
 
 struct options {
 	const struct suite *suite;
+	suite_fn *run;
 	const char *json;
 	const char *svg;
 	struct sx_bench_options bench;
@@ -59,6 +68,7 @@ static void usage(FILE *to)
 	      "      --sidecores L    the sidecore's CPU (default: chosen)\n"
 	      "      --kernel FILE    the Linux kernel of suites that boot one\n"
 	      "      --initrd FILE    its initramfs, as bench/lab.sh makes it\n"
+	      "      --wait POLICY    how splitx waits there, as splitx run has it (default: hot)\n"
 	      "      --where NAME     what the report calls this machine (default: native)\n"
 	      "      --help           show this\n"
 	      "\n"
@@ -75,6 +85,7 @@ enum {
 	OPT_SIDECORES,
 	OPT_KERNEL,
 	OPT_INITRD,
+	OPT_WAIT,
 	OPT_WHERE,
 	OPT_HELP,
 };
@@ -87,6 +98,7 @@ static const struct option long_options[] = {
 	{"sidecores", required_argument, NULL, OPT_SIDECORES},
 	{"kernel", required_argument, NULL, OPT_KERNEL},
 	{"initrd", required_argument, NULL, OPT_INITRD},
+	{"wait", required_argument, NULL, OPT_WAIT},
 	{"where", required_argument, NULL, OPT_WHERE},
 	{"help", no_argument, NULL, OPT_HELP},
 	{NULL, 0, NULL, 0},
@@ -121,12 +133,45 @@ static int parse_option(struct options *o, int opt, const char *arg, struct sx_e
 	case OPT_INITRD:
 		o->bench.initrd = arg;
 		return 0;
+	case OPT_WAIT:
+		o->bench.wait = arg;
+		return 0;
 	case OPT_WHERE:
 		o->bench.where = arg;
 		return 0;
 	default:
 		return sx_fail(err, -EINVAL, "see splitx bench --help");
 	}
+}
+
+static const struct suite *find_suite(const char *name)
+{
+	for (size_t i = 0; i < SUITES; i++)
+		if (strcmp(name, suites[i].name) == 0)
+			return &suites[i];
+	return NULL;
+}
+
+/* With a kernel, the suite's part that boots one is run. */
+static int choose_suite(struct options *o, const char *name, struct sx_error *err)
+{
+	bool with_kernel = o->bench.kernel || o->bench.initrd;
+
+	o->suite = find_suite(name);
+	if (!o->suite)
+		return sx_fail(err, -EINVAL,
+			       "there is no suite '%s'; splitx bench --help lists them", name);
+	if (with_kernel && !o->suite->run_linux)
+		return sx_fail(err, -EINVAL, "the suite %s boots no kernel; leave it out", name);
+	if (!o->suite->run)
+		with_kernel = true;
+	if (with_kernel && (!o->bench.kernel || !o->bench.initrd))
+		return sx_fail(err, -EINVAL,
+			       "the suite %s needs --kernel and --initrd to boot a kernel; make "
+			       "bench-lab has both",
+			       name);
+	o->run = with_kernel ? o->suite->run_linux : o->suite->run;
+	return 0;
 }
 
 /* 0, 1 when help was printed, or a negative errno. */
@@ -149,14 +194,7 @@ static int parse(struct options *o, int argc, char **argv, struct sx_error *err)
 	}
 	if (argc - optind != 1)
 		return sx_fail(err, -EINVAL, "which suite? splitx bench --help lists them");
-	for (size_t i = 0; i < SUITES; i++)
-		if (strcmp(argv[optind], suites[i].name) == 0)
-			o->suite = &suites[i];
-	if (!o->suite)
-		return sx_fail(err, -EINVAL,
-			       "there is no suite '%s'; splitx bench --help lists them",
-			       argv[optind]);
-	return 0;
+	return choose_suite(o, argv[optind], err);
 }
 
 /* What can be known to fail later is found out before minutes are spent on measuring. */
@@ -190,7 +228,7 @@ static int run(const struct options *o, int *status, struct sx_error *err)
 		goto out;
 	}
 	sx_report_init(r, o->suite->name, o->suite->title);
-	rc = o->suite->run(&o->bench, r, err);
+	rc = o->run(&o->bench, r, err);
 	if (rc == -EIO)
 		*status = EX_SOFTWARE;
 	else if (rc == -ENOENT)

@@ -44,6 +44,7 @@ static void splitx(const struct sx_contestant *c, const struct sx_bench_options 
 	add_two(line, "--guest-cores", opt->guest_cores);
 	if (split)
 		add_two(line, "--sidecores", opt->sidecores);
+	add_two(line, "--wait", opt->wait);
 }
 
 static void qemu(const struct sx_contestant *c, const struct sx_bench_options *opt,

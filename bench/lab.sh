@@ -7,7 +7,7 @@
 #
 #   bench/lab.sh SUITE [OPTION...]
 #
-# SUITE is boot; the options are those of `splitx bench`. --json and --svg are written
+# SUITE is boot or virtio; the options are those of `splitx bench`. --json and --svg are written
 # here, by default to build/bench/SUITE-lab.json and .svg.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -23,8 +23,8 @@ fail() {
 
 suite=${1-}
 case $suite in
-boot) ;;
-*) fail "the first argument is boot" ;;
+boot | virtio) ;;
+*) fail "the first argument is boot or virtio" ;;
 esac
 shift
 
@@ -53,29 +53,42 @@ put_program() {
 	put+=(--file "$path")
 }
 
-# QEMU looks for its firmware where Debian has it.
+# QEMU looks for its firmware in ../share of where it lies itself, which is /lab.
 put_qemu() {
 	local file
 	put_program qemu-system-x86_64
 	for file in qemu/bios-microvm.bin qemu/pvh.bin qemu/linuxboot_dma.bin qemu/kvmvapic.bin \
 		seabios/bios-256k.bin; do
 		[ -r "/usr/share/$file" ] || fail "/usr/share/$file is missing; lab/setup.sh lab installs it"
-		put+=(--file "/usr/share/$file:/usr/share/$file")
+		put+=(--file "/usr/share/$file:/share/$file")
 	done
 }
 
+# make_initrd [OPTION...] : of lab/guestfs.sh
 make_initrd() {
-	lab/guestfs.sh bench/linux/job.sh "$tmp/initrd"
+	lab/guestfs.sh "$@" bench/linux/job.sh "$tmp/initrd"
 	put+=(--file "$tmp/initrd")
 }
+
+# The processors of the emulated host share few real ones. A sidecore that spins takes from the
+# guest what it does not need; while a guest boots there is little for it to do.
+[ "$suite" != boot ] || options=(--wait pause:100 "${options[@]}")
 
 # --- there and back --------------------------------------------------------------------------
 
 put_qemu
 put_program gnuplot
-make_initrd
+case $suite in
+boot) make_initrd ;;
+virtio)
+	make_initrd --modules virtio_pci,virtio_blk,virtio_net \
+		--file "$(command -v fio)" --file "$(command -v iperf3)"
+	put_program iperf3
+	put+=(--modules tun)
+	;;
+esac
 mkdir -p "$(dirname "$json")" "$(dirname "$svg")"
-lab/lab amd --memory 2048 --timeout 7200 "${put[@]}" \
+lab/lab amd --memory 3072 --timeout 7200 "${put[@]}" \
 	--result "/tmp/$suite.json:$json" --result "/tmp/$suite.svg:$svg" -- \
 	splitx bench "$suite" --kernel /lab/vmlinuz --initrd /lab/initrd --where lab-amd \
 	--json "/tmp/$suite.json" --svg "/tmp/$suite.svg" "${options[@]}"

@@ -24,6 +24,11 @@ static bool measured(double value)
 	return isfinite(value) && value >= 0;
 }
 
+static bool causes_measured(const struct sx_report_causes *c)
+{
+	return !c->told || (measured(c->device) && measured(c->interrupt) && measured(c->halt));
+}
+
 static bool measured_or_not(double value)
 {
 	return measured(value) || value == SX_NOT_MEASURED;
@@ -55,7 +60,8 @@ int sx_report_add_row(struct sx_report *r, const struct sx_report_row *row, stru
 		return sx_fail(err, -EINVAL, "a row needs an operation and a mode");
 	if (!measured(t->p50_ns) || !measured(t->p99_ns) || !measured(t->p999_ns) ||
 	    !measured(t->mean_ns) || !measured_or_not(row->exits_per_op) ||
-	    !measured(row->per_second) || !measured(row->sidecore_ns))
+	    !causes_measured(&row->causes) || !measured(row->per_second) ||
+	    !measured(row->sidecore_ns))
 		return bad_number(row->op, err);
 	r->row[r->row_count++] = *row;
 	return 0;

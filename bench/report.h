@@ -28,6 +28,14 @@
 /* A number that could not be measured here: null in the JSON, a dash in the table. */
 #define SX_NOT_MEASURED (-1.0)
 
+/* What the exits of an operation were for; they add up to no more than all of them. */
+struct sx_report_causes {
+	bool told;
+	double device;    /* the guest accessed a device's registers */
+	double interrupt; /* an interrupt of the host, or one that the guest was not ready for */
+	double halt;      /* the guest had nothing to do */
+};
+
 /*
  * One operation in one mode. Rows of the same op and batch (and machine, where the report has
  * several) stand together and are compared.
@@ -38,9 +46,10 @@ struct sx_report_row {
 	char where[48]; /* optional: "ring", "shared page"; with `by_machine` the machine's name */
 	uint32_t batch; /* operations at once; 0: not batched */
 	struct sx_summary time;
-	double exits_per_op; /* by KVM's counters, or SX_NOT_MEASURED */
-	double per_second;   /* operations, with `time` under that load; 0: not told */
-	double sidecore_ns;  /* busy time of the sidecore for each operation; 0: not told */
+	double exits_per_op;            /* by KVM's counters, or SX_NOT_MEASURED */
+	struct sx_report_causes causes; /* of these, for each operation */
+	double per_second;              /* operations, with `time` under that load; 0: not told */
+	double sidecore_ns; /* busy time of the sidecore for each operation; 0: not told */
 };
 
 /* A number with a name: a floor or a cost. */

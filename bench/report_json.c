@@ -127,6 +127,11 @@ static json_t *row_json(const void *item)
 	put_ns(&o, "mean_ns", row->time.mean_ns);
 	put_count(&o, "samples", row->time.samples);
 	put_number(&o, "exits_per_op", row->exits_per_op);
+	if (row->causes.told) {
+		put_number(&o, "device_exits_per_op", row->causes.device);
+		put_number(&o, "interrupt_exits_per_op", row->causes.interrupt);
+		put_number(&o, "halt_exits_per_op", row->causes.halt);
+	}
 	if (row->per_second > 0)
 		put_number(&o, "per_second", row->per_second);
 	if (row->sidecore_ns > 0)

@@ -145,16 +145,26 @@ static void cell_mean(const struct page *p, size_t i, char *text, size_t size)
 }
 
 /* None is told from few: 0, then 2e-05, then 0.25. */
-static void cell_exits(const struct page *p, size_t i, char *text, size_t size)
+static void format_exits(double exits, char *text, size_t size)
 {
-	double exits = p->report->row[i].exits_per_op;
-
 	if (exits == SX_NOT_MEASURED)
 		snprintf(text, size, "-");
 	else if (exits == 0)
 		snprintf(text, size, "0");
 	else
 		snprintf(text, size, exits < 0.01 ? "%.0e" : "%.2f", exits);
+}
+
+static void cell_exits(const struct page *p, size_t i, char *text, size_t size)
+{
+	format_exits(p->report->row[i].exits_per_op, text, size);
+}
+
+static void cell_device(const struct page *p, size_t i, char *text, size_t size)
+{
+	text[0] = '\0';
+	if (p->report->row[i].causes.told)
+		format_exits(p->report->row[i].causes.device, text, size);
 }
 
 static void cell_samples(const struct page *p, size_t i, char *text, size_t size)
@@ -206,7 +216,8 @@ static const struct column {
 	{"p99", cell_p99, true, 1},           {"p99.9", cell_p999, true, 4},
 	{"mean", cell_mean, true, 5},         {"per second", cell_rate, true, 1},
 	{"sidecore", cell_sidecore, true, 2}, {"exits/op", cell_exits, true, 0},
-	{"samples", cell_samples, true, 6},   {NULL, cell_ratio, true, 0},
+	{"by device", cell_device, true, 0},  {"samples", cell_samples, true, 6},
+	{NULL, cell_ratio, true, 0},
 };
 
 struct layout {

@@ -83,11 +83,13 @@ static void numbers_that_are_none_are_refused(void **state)
 {
 	const double bad[] = {NAN, INFINITY, -INFINITY, -0.5};
 	struct sx_report_row good = a_row();
-	double *const fields[] = {&good.time.p50_ns,  &good.time.p99_ns,  &good.time.p999_ns,
-				  &good.time.mean_ns, &good.exits_per_op, &good.per_second,
-				  &good.sidecore_ns};
+	double *const fields[] = {&good.time.p50_ns,  &good.time.p99_ns,   &good.time.p999_ns,
+				  &good.time.mean_ns, &good.exits_per_op,  &good.per_second,
+				  &good.sidecore_ns,  &good.causes.device, &good.causes.interrupt,
+				  &good.causes.halt};
 
 	(void)state;
+	good.causes.told = true;
 	for (size_t b = 0; b < 4; b++) {
 		struct sx_report_peer peer = {.name = "p", .op = "o", .p50_ns = bad[b]};
 		struct sx_report_target target = {.name = "t", .target = 1, .measured = bad[b]};
@@ -327,6 +329,7 @@ static void a_row_is_written_with_its_keys(void **state)
 	row.exits_per_op = SX_NOT_MEASURED;
 	row.per_second = 1234567.5;
 	row.sidecore_ns = 76.5;
+	row.causes = (struct sx_report_causes){true, 0.25, 0.5, 0};
 	assert_int_equal(sx_report_add_row(&report, &row, NULL), 0);
 
 	json = written();
@@ -344,7 +347,10 @@ static void a_row_is_written_with_its_keys(void **state)
 	assert_int_equal(json_integer_value(json_object_get(o, "samples")), 5000000000);
 
 	o = json_array_get(json_object_get(json, "rows"), 1);
-	assert_int_equal(json_object_size(o), 12);
+	assert_int_equal(json_object_size(o), 15);
+	want_real(o, "device_exits_per_op", 0.25);
+	want_real(o, "interrupt_exits_per_op", 0.5);
+	want_real(o, "halt_exits_per_op", 0);
 	want_real(o, "per_second", 1234567.5);
 	want_real(o, "sidecore_ns", 76.5);
 	assert_int_equal(json_integer_value(json_object_get(o, "batch")), 32);

@@ -287,7 +287,8 @@ static bool has_word(const struct sx_command_line *line, const char *word)
 static void test_command_lines(void **state)
 {
 	static const char *const disk[] = {"--disk", "a.img", NULL};
-	const struct sx_bench_options opt = {.kernel = "k", .initrd = "i", .sidecores = "3"};
+	const struct sx_bench_options opt = {
+		.kernel = "k", .initrd = "i", .sidecores = "3", .wait = "pause"};
 	const struct sx_contestant split = {"split", NULL, disk}, trap = {"trap", NULL, NULL},
 				   qemu = {"qemu", "microvm", NULL};
 	struct sx_command_line line;
@@ -297,6 +298,7 @@ static void test_command_lines(void **state)
 	assert_int_equal(sx_contestant_command(&split, &opt, "quiet", &line, &err), 0);
 	assert_true(has_words(&line, "--mode", "split") && has_words(&line, "--disk", "a.img"));
 	assert_true(has_words(&line, "--sidecores", "3") && has_words(&line, "--append", "quiet"));
+	assert_true(has_words(&line, "--wait", "pause"));
 	assert_true(has_words(&line, "--kernel", "k") && has_words(&line, "--initrd", "i"));
 	assert_null(line.argv[line.count]);
 	assert_int_equal(sx_contestant_command(&trap, &opt, "quiet", &line, &err), 0);

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "bench/linux_io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bench/contestant.h"
+#include "bench/kvmcount.h"
+#include "bench/link.h"
+#include "bench/paths.h"
+#include "bench/progress.h"
+#include "bench/vmm.h"
+
+#define APPEND "console=ttyS0 quiet panic=-1"
+
+/* Emulated hosts take their time; nobody waits so long where all is well. */
+#define STEP_S 600
+
+/* The host's end of the link; the guest's is in bench/linux/job.sh. */
+#define TAP       "sxbench0"
+#define TAP_OURS  "tap=sxbench0"
+#define TAP_QEMU  "tap,id=net,ifname=sxbench0,script=no,downscript=no"
+#define ADDRESS   "198.18.0.1"
+#define MASK_BITS 30
+
+#define DISK_MIB 64u
+
+static const struct op {
+	const char *name;
+	const char *command; /* for the guest */
+	bool disk;
+} ops[] = {
+	{"blk_randread_4k_qd1", "blk randread 1 4000\n", true},
+	{"blk_randread_4k_qd32", "blk randread 32 20000\n", true},
+	{"blk_randwrite_4k_qd1", "blk randwrite 1 4000\n", true},
+	{"blk_randwrite_4k_qd32", "blk randwrite 32 20000\n", true},
+	{"net_udp_stream_tx", "net udp tx 8M\n", false},
+	{"net_udp_stream_rx", "net udp rx 8M\n", false},
+	{"net_tcp_stream_tx", "net tcp tx 64M\n", false},
+	{"net_tcp_stream_rx", "net tcp rx 64M\n", false},
+};
+
+#define OPS (sizeof(ops) / sizeof(ops[0]))
+
+#define CONTESTANTS 3u
+
+/* What the guest told of one measurement. */
+struct result {
+	uint64_t count; /* requests or packets */
+	double ns;      /* for all of them */
+	struct sx_summary time;
+};
+
+struct measured {
+	struct sx_samples point[4]; /* p50, p99, p99.9, mean, of each round; ns */
+	struct sx_kvm_counts exits;
+	uint64_t count;
+	double ns;
+};
+
+struct suite {
+	const struct sx_bench_options *opt;
+	struct sx_report *report;
+	struct sx_progress progress;
+	struct sx_contestant contestant[CONTESTANTS];
+	struct measured measured[CONTESTANTS][OPS];
+	bool have_qemu;
+	char image[32];
+	char disk_ours[64], disk_qemu[96];
+	const char *ours[8], *qemu[16]; /* the words of the devices */
+
+	/* Of the one that runs. */
+	struct sx_vmm vmm, server;
+	struct sx_kvm_counts idle; /* what a measurement of nothing costs */
+};
+
+/* ---- devices ---- */
+
+static int fill(int fd, struct sx_error *err)
+{
+	static const char block[1 << 16] = {1, 2, 3};
+
+	for (unsigned i = 0; i < DISK_MIB * 16; i++)
+		if (write(fd, block, sizeof(block)) != (ssize_t)sizeof(block))
+			return sx_fail(err, -EIO,
+				       "cannot write an image of %u MiB; make room in /tmp",
+				       DISK_MIB);
+	return 0;
+}
+
+/* Written, so that no request finds a hole. */
+static int make_image(struct suite *s, struct sx_error *err)
+{
+	int fd, rc;
+
+	snprintf(s->image, sizeof(s->image), "/tmp/splitx-bench.XXXXXX");
+	fd = mkostemp(s->image, O_CLOEXEC);
+	if (fd < 0) {
+		rc = sx_fail(err, -errno, "cannot make an image in /tmp: %s", strerror(errno));
+		s->image[0] = '\0';
+		return rc;
+	}
+	rc = fill(fd, err);
+	close(fd);
+	return rc;
+}
+
+static void choose_devices(struct suite *s)
+{
+	const char *const ours[] = {"--disk", s->disk_ours, "--net", TAP_OURS, NULL};
+	const char *const qemu[] = {
+		"-drive",  s->disk_qemu, "-device", "virtio-blk-pci,drive=disk",
+		"-netdev", TAP_QEMU,     "-device", "virtio-net-pci,netdev=net,romfile=",
+		NULL};
+
+	snprintf(s->disk_ours, sizeof(s->disk_ours), "%s", s->image);
+	snprintf(s->disk_qemu, sizeof(s->disk_qemu),
+		 "file=%s,if=none,id=disk,format=raw,aio=io_uring", s->image);
+	memcpy(s->ours, ours, sizeof(ours));
+	memcpy(s->qemu, qemu, sizeof(qemu));
+	s->contestant[0] = (struct sx_contestant){"trap", NULL, s->ours};
+	s->contestant[1] = (struct sx_contestant){"split", NULL, s->ours};
+	s->contestant[2] = (struct sx_contestant){"qemu", "q35", s->qemu};
+}
+
+static bool takes_part(const struct suite *s, size_t i)
+{
+	return s->have_qemu || !s->contestant[i].qemu_machine;
+}
+
+/* ---- one guest ---- */
+
+/* The other end of the guest's streams, on the host's end of its tap, which is there by now. */
+static int start_server(struct suite *s, struct sx_error *err)
+{
+	static const char *const argv[] = {"iperf3", "-s", "-B", ADDRESS, NULL};
+	int rc = sx_link_set_address(TAP, ADDRESS, MASK_BITS, err);
+
+	return rc < 0 ? rc : sx_vmm_start(&s->server, "iperf3", argv, err);
+}
+
+static int parse_result(const char *text, struct result *r, struct sx_error *err)
+{
+	double ms, us[4];
+	int n = sscanf(text, "%" SCNu64 " %lf %lf %lf %lf %lf", &r->count, &ms, &us[0], &us[1],
+		       &us[2], &us[3]);
+	double each;
+
+	if ((n != 2 && n != 6) || !r->count || r->count > 1u << 30 || !(ms >= 0 && ms < 1e9))
+		return sx_fail(err, -EIO, "the guest's result '%.100s' makes no sense", text);
+	r->ns = ms * 1e6;
+	each = r->ns / (double)r->count;
+	r->time = (struct sx_summary){each, each, each, each, r->count};
+	for (unsigned i = 0; n == 6 && i < 4; i++)
+		if (!(us[i] >= 0 && us[i] < 1e12))
+			return sx_fail(err, -EIO, "the guest's result '%.100s' makes no sense",
+				       text);
+	if (n == 6)
+		r->time = (struct sx_summary){us[0] * 1e3, us[1] * 1e3, us[2] * 1e3, us[3] * 1e3,
+					      r->count};
+	return 0;
+}
+
+/* Have the guest carry @command out; *exits is what KVM counted meanwhile. */
+static int measure(struct suite *s, const char *command, struct result *r,
+		   struct sx_kvm_counts *exits, struct sx_error *err)
+{
+	struct sx_kvm_counts before = {0}, after = {0};
+	struct sx_vmm *vmm = &s->vmm;
+	const char *text = "";
+	int rc = sx_vmm_say(vmm, command, err);
+
+	if (rc == 0)
+		rc = sx_vmm_expect(vmm, "ready", STEP_S, &text, err);
+	if (rc == 0)
+		rc = sx_kvm_counts_read(SX_KVM_DEBUGFS, vmm->pid, &before, err);
+	if (rc == 0)
+		rc = sx_vmm_say(vmm, "go\n", err);
+	if (rc == 0)
+		rc = sx_vmm_expect(vmm, "done", STEP_S, &text, err);
+	if (rc == 0)
+		rc = sx_kvm_counts_read(SX_KVM_DEBUGFS, vmm->pid, &after, err);
+	if (rc == 0)
+		rc = sx_vmm_say(vmm, "go\n", err);
+	if (rc == 0)
+		rc = sx_vmm_expect(vmm, "result", STEP_S, &text, err);
+	if (rc < 0)
+		return rc;
+	*exits = sx_kvm_counts_since(&before, &after);
+	return parse_result(text, r, err);
+}
+
+static int measure_op(struct suite *s, size_t i, size_t k, struct sx_error *err)
+{
+	struct measured *m = &s->measured[i][k];
+	struct sx_kvm_counts exits;
+	struct result r;
+	char what[64];
+	int rc;
+
+	snprintf(what, sizeof(what), "%s, %s", ops[k].name, s->contestant[i].mode);
+	sx_progress_step(&s->progress, what);
+	rc = measure(s, ops[k].command, &r, &exits, err);
+	if (rc < 0)
+		return rc;
+	/* The talk over the serial port is no part of the work. */
+	for (unsigned c = 0; c < SX_KVM_COUNTERS; c++)
+		if (exits.value[c] > s->idle.value[c])
+			m->exits.value[c] += exits.value[c] - s->idle.value[c];
+	m->count += r.count;
+	m->ns += r.ns;
+	sx_samples_add(&m->point[0], (uint64_t)r.time.p50_ns);
+	sx_samples_add(&m->point[1], (uint64_t)r.time.p99_ns);
+	sx_samples_add(&m->point[2], (uint64_t)r.time.p999_ns);
+	sx_samples_add(&m->point[3], (uint64_t)r.time.mean_ns);
+	return 0;
+}
+
+static int work(struct suite *s, size_t i, struct sx_error *err)
+{
+	struct result ignored;
+	const char *uptime;
+	int rc = sx_vmm_expect(&s->vmm, "init", STEP_S, &uptime, err);
+
+	if (rc == 0)
+		rc = start_server(s, err);
+	/* The first time costs more. */
+	for (unsigned n = 0; rc == 0 && n < 2; n++)
+		rc = measure(s, "nothing\n", &ignored, &s->idle, err);
+	for (size_t k = 0; rc == 0 && k < OPS; k++)
+		rc = measure_op(s, i, k, err);
+	if (rc == 0)
+		rc = sx_vmm_say(&s->vmm, "end\n", err);
+	return rc < 0 ? rc : sx_vmm_finish(&s->vmm, STEP_S, err);
+}
+
+static int run_contestant(struct suite *s, size_t i, struct sx_error *err)
+{
+	struct sx_command_line line;
+	int rc = sx_contestant_command(&s->contestant[i], s->opt, APPEND, &line, err);
+
+	if (rc == 0)
+		rc = sx_vmm_start(&s->vmm, s->contestant[i].mode, line.argv, err);
+	if (rc < 0)
+		return rc;
+	rc = work(s, i, err);
+	sx_vmm_stop(&s->server);
+	sx_vmm_stop(&s->vmm);
+	return rc;
+}
+
+/* ---- reporting ---- */
+
+static double each(const struct measured *m, uint64_t exits)
+{
+	return (double)exits / (double)m->count;
+}
+
+static int add_row(struct suite *s, size_t i, size_t k, struct sx_error *err)
+{
+	struct measured *m = &s->measured[i][k];
+	const uint64_t *exits = m->exits.value;
+	struct sx_report_row row = {
+		.exits_per_op = each(m, exits[SX_KVM_EXITS]),
+		.causes = {.told = true,
+			   .device = each(m, sx_kvm_device_exits(&m->exits)),
+			   .interrupt = each(m, exits[SX_KVM_INTERRUPT] + exits[SX_KVM_IRQ_WINDOW]),
+			   .halt = each(m, exits[SX_KVM_HALT])},
+		.per_second = m->ns > 0 ? (double)m->count * 1e9 / m->ns : 0,
+	};
+	uint64_t point[4];
+	int rc = 0;
+
+	snprintf(row.op, sizeof(row.op), "%s", ops[k].name);
+	snprintf(row.mode, sizeof(row.mode), "%s", s->contestant[i].mode);
+	snprintf(row.where, sizeof(row.where), "%s", s->opt->where);
+	for (unsigned p = 0; rc == 0 && p < 4; p++)
+		rc = sx_samples_percentile(&m->point[p], 500, &point[p]);
+	if (rc < 0)
+		return sx_fail(err, rc, "no samples of %s", row.op);
+	row.time = (struct sx_summary){(double)point[0], (double)point[1], (double)point[2],
+				       (double)point[3], m->count};
+	return sx_report_add_row(s->report, &row, err);
+}
+
+static int add_target(struct suite *s, const struct op *op, struct sx_error *err)
+{
+	const struct sx_report_row *row = sx_report_find(s->report, op->name, "split", 0);
+	struct sx_report_target t = {
+		.unit = "exits/op",
+		.bound = SX_AT_MOST,
+		.target = 0.01,
+		.measured = row ? row->causes.device : SX_NOT_MEASURED,
+	};
+
+	snprintf(t.name, sizeof(t.name), "%s split, by the device", op->name);
+	return sx_report_add_target(s->report, &t, err);
+}
+
+static int report(struct suite *s, struct sx_error *err)
+{
+	int rc = 0;
+
+	for (size_t k = 0; rc == 0 && k < OPS; k++)
+		for (size_t i = 0; rc == 0 && i < CONTESTANTS; i++)
+			if (takes_part(s, i))
+				rc = add_row(s, i, k, err);
+	for (size_t k = 0; rc == 0 && k < OPS; k++)
+		rc = add_target(s, &ops[k], err);
+	return rc;
+}
+
+/* ---- the whole ---- */
+
+static int open_suite(struct suite *s, struct sx_error *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < CONTESTANTS; i++)
+		for (size_t k = 0; k < OPS; k++)
+			for (unsigned p = 0; rc == 0 && p < 4; p++)
+				rc = sx_samples_init(&s->measured[i][k].point[p], s->opt->rounds,
+						     err);
+	if (rc == 0 && !sx_path_has_program("iperf3"))
+		rc = sx_fail(err, -ENOENT, "iperf3 is not in PATH; install it");
+	if (rc == 0)
+		rc = make_image(s, err);
+	if (rc < 0)
+		return rc;
+	choose_devices(s);
+	s->have_qemu = sx_path_has_program(SX_QEMU);
+	if (!s->have_qemu)
+		return sx_report_add_note(s->report, err, "QEMU left out: %s is not in PATH",
+					  SX_QEMU);
+	return 0;
+}
+
+static void close_suite(struct suite *s)
+{
+	for (size_t i = 0; i < CONTESTANTS; i++)
+		for (size_t k = 0; k < OPS; k++)
+			for (unsigned p = 0; p < 4; p++)
+				sx_samples_destroy(&s->measured[i][k].point[p]);
+	if (s->image[0])
+		unlink(s->image);
+}
+
+int sx_linux_io_run(const struct sx_bench_options *opt, struct sx_report *r, struct sx_error *err)
+{
+	struct suite *s = calloc(1, sizeof(*s));
+	int rc;
+
+	if (!s)
+		return -ENOMEM;
+	s->opt = opt;
+	s->report = r;
+	s->vmm.fd = s->vmm.err_fd = s->server.fd = s->server.err_fd = -1;
+	r->by_machine = true;
+	rc = open_suite(s, err);
+	if (rc == 0) {
+		sx_progress_begin(&s->progress, stderr,
+				  opt->rounds * (unsigned)OPS * (s->have_qemu ? CONTESTANTS : 2));
+		for (unsigned n = 0; rc == 0 && n < opt->rounds; n++)
+			for (size_t i = 0; rc == 0 && i < CONTESTANTS; i++)
+				if (takes_part(s, i))
+					rc = run_contestant(s, i, err);
+		sx_progress_end(&s->progress);
+	}
+	if (rc == 0)
+		rc = report(s, err);
+	close_suite(s);
+	free(s);
+	return rc;
+}

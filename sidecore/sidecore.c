@@ -32,6 +32,9 @@
 /* Idle turns between two looks at the clock. */
 #define TURNS_PER_CLOCK 256
 
+/* Naps double while they end without work, up to so many of the first length. */
+#define LONGEST_NAP 16
+
 /* What a turn reads of a poller, side by side. */
 struct slot {
 	unsigned (*poll)(void *ctx);
@@ -46,6 +49,7 @@ struct sx_sidecore {
 	unsigned sleepless; /* pollers without sleep() */
 	bool stopping;
 	uint64_t idle_since_ns; /* 0: not idle */
+	uint64_t nap_ns;        /* the next nap's length; 0: no nap since there was work */
 	struct sx_sidecore_config config;
 
 	/* Written by the loop, read by statistics and watchdog. Relaxed: each stands alone. */
@@ -98,11 +102,20 @@ static inline __attribute__((always_inline)) unsigned turn(struct sx_sidecore *s
 	return total;
 }
 
+/* As long as nothing comes, each nap is longer than the one before. */
+static void choose_nap(struct sx_sidecore *sc)
+{
+	if (!sc->nap_ns)
+		sc->nap_ns = sc->config.nap_ns;
+	else if (sc->nap_ns < LONGEST_NAP * sc->config.nap_ns)
+		sc->nap_ns *= 2;
+}
+
 static void nap(struct sx_sidecore *sc)
 {
 	struct pollfd fd = {.fd = sc->kick_fd, .events = POLLIN};
-	struct timespec limit = {.tv_sec = (time_t)(sc->config.nap_ns / 1000000000u),
-				 .tv_nsec = (long)(sc->config.nap_ns % 1000000000u)};
+	struct timespec limit = {.tv_sec = (time_t)(sc->nap_ns / 1000000000u),
+				 .tv_nsec = (long)(sc->nap_ns % 1000000000u)};
 	uint64_t drop;
 
 	sx_store_relaxed(&sc->sleeps, sc->sleeps + 1);
@@ -123,8 +136,10 @@ static void sleep_if_idle(struct sx_sidecore *sc)
 	for (; armed < sc->count && !work; armed++)
 		if (sc->poller[armed]->sleep)
 			work = sc->poller[armed]->sleep(sc->poller[armed]->ctx);
-	if (!work && !sx_mailbox_pending(&sc->mailbox))
+	if (!work && !sx_mailbox_pending(&sc->mailbox)) {
+		choose_nap(sc);
 		nap(sc);
+	}
 	for (unsigned i = 0; i < armed; i++)
 		if (sc->poller[i]->awake)
 			sc->poller[i]->awake(sc->poller[i]->ctx);
@@ -132,15 +147,15 @@ static void sleep_if_idle(struct sx_sidecore *sc)
 
 static void idle(struct sx_sidecore *sc)
 {
+	bool napped = sc->nap_ns != 0; /* then one look is enough to take the next nap */
+
 	sx_wait_breath(&sc->config.wait, &sc->mailbox);
-	if (!sc->config.wait.idle_ns || sc->turns % TURNS_PER_CLOCK)
+	if (!sc->config.wait.idle_ns || (!napped && sc->turns % TURNS_PER_CLOCK))
 		return;
 	if (!sc->idle_since_ns) {
 		sc->idle_since_ns = sx_now_ns();
-	} else if (sx_now_ns() - sc->idle_since_ns >= sc->config.wait.idle_ns) {
+	} else if (napped || sx_now_ns() - sc->idle_since_ns >= sc->config.wait.idle_ns) {
 		sleep_if_idle(sc);
-		/* Look again at once, then sleep again if there still is nothing. */
-		sc->idle_since_ns = 1;
 	}
 }
 
@@ -172,7 +187,7 @@ static void *loop(void *arg)
 		if (!sc->count)
 			nap(sc);
 		else if (due ? turn(sc, true) : turn(sc, false))
-			sc->idle_since_ns = 0;
+			sc->idle_since_ns = sc->nap_ns = 0;
 		else
 			idle(sc);
 		if (due)

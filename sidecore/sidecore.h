@@ -25,7 +25,11 @@ struct sx_sidecore_config {
 	int cpu;                    /* OS index to bind to; -1: anywhere */
 	int rt_priority;            /* SCHED_FIFO priority; 0: the normal scheduler */
 	struct sx_wait_policy wait; /* how to spin, and when to sleep */
-	uint64_t nap_ns;            /* sleep at most this long while a poller cannot be woken for */
+	/*
+	 * While a poller cannot be woken for, the first sleep is at most this long; as long as
+	 * nothing comes, each is twice the one before, up to 16 times this.
+	 */
+	uint64_t nap_ns;
 };
 
 /* Poll for ever, never sleep. */

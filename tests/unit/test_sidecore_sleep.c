@@ -64,6 +64,26 @@ static void with_a_poller_that_cannot_be_woken_it_only_naps(void **state)
 	sx_worker_want_counters(&cannot);
 }
 
+static void between_two_naps_it_looks_once(void **state)
+{
+	struct sx_sidecore *sc = sx_test_sidecore(SX_TEST_SLEEPY);
+	struct sx_sidecore_stats first, last;
+	struct sx_worker w;
+
+	(void)state;
+	sx_worker_init_sleepless(&w, "w");
+	assert_int_equal(sx_sidecore_add(sc, &w.poller), 0);
+	SX_WAIT_UNTIL(sx_test_stats(sc).sleeps > 10);
+	first = sx_test_stats(sc);
+	SX_WAIT_UNTIL(sx_test_stats(sc).sleeps > first.sleeps + 100);
+	last = sx_test_stats(sc);
+	/* Counters are read one by one while they grow. */
+	assert_in_range(last.turns - first.turns, last.sleeps - first.sleeps - 2,
+			last.sleeps - first.sleeps + 2);
+	sx_sidecore_stop(sc);
+	sx_worker_want_counters(&w);
+}
+
 static void a_nap_may_be_longer_than_a_second(void **state)
 {
 	struct sx_sidecore_config config = SX_TEST_SLEEPY;
@@ -157,6 +177,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(its_eventfd_wakes_as_a_kick_does),
 		cmocka_unit_test(with_a_poller_that_cannot_be_woken_it_only_naps),
+		cmocka_unit_test(between_two_naps_it_looks_once),
 		cmocka_unit_test(a_nap_may_be_longer_than_a_second),
 		cmocka_unit_test(a_poller_that_has_work_already_prevents_sleep),
 		cmocka_unit_test(a_sidecore_that_polls_sleeps_only_without_pollers),

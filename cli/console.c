@@ -12,6 +12,8 @@
 /* How often the watchdog and the incidents are looked at. */
 #define TICK_MS 100
 
+#define WRITE_MAX 1024u /* less than PIPE_BUF */
+
 #define ESCAPE_KEY '\x01' /* Ctrl-A */
 #define QUIT_KEY   'x'
 
@@ -29,16 +31,31 @@ static void stop_signals(sigset_t *set)
 	}
 }
 
+/* Those and what is taken with them. */
+static void all_signals(sigset_t *set)
+{
+	stop_signals(set);
+	sigaddset(set, SIGWINCH);
+}
+
 int sx_console_block_signals(struct sx_error *err)
 {
 	sigset_t set;
 	int rc;
 
-	stop_signals(&set);
+	all_signals(&set);
 	rc = -pthread_sigmask(SIG_BLOCK, &set, NULL);
 	if (rc < 0)
 		return sx_fail(err, rc, "cannot block signals: %s", strerror(-rc));
 	return 0;
+}
+
+static void tell_size(const struct sx_console *c)
+{
+	uint16_t cols, rows;
+
+	if (c->guest.resized && sx_terminal_size(&cols, &rows))
+		c->guest.resized(c->guest.ctx, cols, rows);
 }
 
 int sx_console_open(struct sx_console *c, const struct sx_console_guest *guest,
@@ -53,11 +70,12 @@ int sx_console_open(struct sx_console *c, const struct sx_console_guest *guest,
 	c->sidecores = sidecores;
 	c->watchdog_ns = watchdog_ns;
 	c->input = true;
-	stop_signals(&set);
+	all_signals(&set);
 	c->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (c->signal_fd < 0)
 		return sx_fail(err, -errno, "cannot wait for signals: %s", strerror(errno));
 	sx_terminal_enter(&c->terminal, guest->all_keys);
+	tell_size(c);
 	return 0;
 }
 
@@ -72,12 +90,14 @@ static bool would_wait(int fd)
 /* Write from c->out; false when standard output takes nothing now. */
 static bool write_some(struct sx_console *c)
 {
+	size_t count;
 	ssize_t n;
 
 	if (would_wait(STDOUT_FILENO))
 		return false;
-	/* Less than PIPE_BUF: a pipe that has room takes it whole (pipe(7)). */
-	n = write(STDOUT_FILENO, c->out + c->out_at, c->out_end - c->out_at);
+	/* A pipe that has room takes so much whole (pipe(7)). */
+	count = c->out_end - c->out_at;
+	n = write(STDOUT_FILENO, c->out + c->out_at, count < WRITE_MAX ? count : WRITE_MAX);
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return false;
 	if (n < 0)
@@ -93,6 +113,25 @@ static void moved(const struct sx_console *c)
 		c->guest.moved(c->guest.ctx);
 }
 
+/*
+ * Take what the guest has said next; false when that is nothing. The first way comes first, for
+ * that is where it begins to speak; but one that never ends does not silence the others.
+ */
+static bool take_output(struct sx_console *c)
+{
+	c->out_at = c->out_end = 0;
+	for (unsigned i = 0; !c->out_end && i < c->guest.outs; i++) {
+		struct sx_byte_queue *q = c->guest.out[c->next_out];
+
+		c->next_out = (c->next_out + 1) % c->guest.outs;
+		sx_byte_queue_ack(q);
+		c->out_end = sx_byte_queue_pull(q, c->out, sizeof(c->out));
+	}
+	if (!c->out_end)
+		c->next_out = 0;
+	return c->out_end;
+}
+
 /* Write what can be written without waiting; returns whether that was all. */
 static bool pump_output(struct sx_console *c)
 {
@@ -100,10 +139,7 @@ static bool pump_output(struct sx_console *c)
 		if (c->out_error)
 			c->out_at = c->out_end;
 		if (c->out_at == c->out_end) {
-			sx_byte_queue_ack(c->guest.out);
-			c->out_at = 0;
-			c->out_end = sx_byte_queue_pull(c->guest.out, c->out, sizeof(c->out));
-			if (!c->out_end)
+			if (!take_output(c))
 				return true;
 			moved(c);
 		}
@@ -158,8 +194,12 @@ static int take_signal(struct sx_console *c)
 	struct signalfd_siginfo info;
 	sigset_t set;
 
-	if (read(c->signal_fd, &info, sizeof(info)) != sizeof(info))
-		return 0;
+	do {
+		if (read(c->signal_fd, &info, sizeof(info)) != sizeof(info))
+			return 0;
+		if (info.ssi_signo == SIGWINCH)
+			tell_size(c);
+	} while (info.ssi_signo == SIGWINCH);
 	sx_terminal_restore(&c->terminal);
 	stop_signals(&set);
 	/* What is written from here on is written to whoever still reads. */
@@ -189,25 +229,36 @@ static void look_around(struct sx_console *c)
 		c->guest.incidents(c->guest.ctx, report);
 }
 
+static bool said(const struct pollfd *queues)
+{
+	for (unsigned i = 0; i < SX_CONSOLE_MAX_OUTS; i++)
+		if (queues[i].revents)
+			return true;
+	return false;
+}
+
 /* Wait for the next event, or a tick, and act on it; returns the signal that came, or 0. */
 static int serve_once(struct sx_console *c, int done_fd, bool *done)
 {
-	enum { SIGNAL, DONE, QUEUE, OUTPUT, INPUT, CONTROL, COUNT };
+	enum { SIGNAL, DONE, OUTPUT, INPUT, CONTROL, QUEUES, COUNT = QUEUES + SX_CONSOLE_MAX_OUTS };
 	/* What is not asked for is looked at again on the next tick. */
 	bool writing = c->out_at != c->out_end;
 	bool reading = c->input && sx_byte_queue_room(c->guest.in);
 	struct pollfd fd[COUNT] = {
 		[SIGNAL] = {.fd = c->signal_fd, .events = POLLIN},
 		[DONE] = {.fd = done_fd, .events = POLLIN},
-		[QUEUE] = {.fd = writing ? -1 : c->guest.out->fd, .events = POLLIN},
 		[OUTPUT] = {.fd = writing ? STDOUT_FILENO : -1, .events = POLLOUT},
 		[INPUT] = {.fd = reading ? STDIN_FILENO : -1, .events = POLLIN},
 		[CONTROL] = {.fd = c->control ? c->control->epoll_fd : -1, .events = POLLIN},
 	};
 
+	for (unsigned i = 0; i < SX_CONSOLE_MAX_OUTS; i++)
+		fd[QUEUES + i] = (struct pollfd){
+			.fd = writing || i >= c->guest.outs ? -1 : c->guest.out[i]->fd,
+			.events = POLLIN};
 	if (poll(fd, COUNT, TICK_MS) < 0 && errno != EINTR)
 		return SIGTERM;
-	if (fd[QUEUE].revents || fd[OUTPUT].revents)
+	if (fd[OUTPUT].revents || said(&fd[QUEUES]))
 		pump_output(c);
 	if (fd[INPUT].revents)
 		pump_input(c);

@@ -12,11 +12,17 @@
 #include "ipc/byte_queue.h"
 #include "sidecore/sidecore.h"
 
+#define SX_CONSOLE_MAX_OUTS 2
+
 /* The guest whose console it is. */
 struct sx_console_guest {
-	struct sx_byte_queue *out, *in;
-	/* Optional: bytes were taken from `out` or put into `in`. */
+	struct sx_byte_queue *out[SX_CONSOLE_MAX_OUTS]; /* what it says, by one way or several */
+	unsigned outs;
+	struct sx_byte_queue *in;
+	/* Optional: bytes were taken from an `out` or put into `in`. */
 	void (*moved)(void *ctx);
+	/* Optional: the terminal has this size, at the start and whenever it changes. */
+	void (*resized)(void *ctx, uint16_t cols, uint16_t rows);
 	/* Optional: sentences about what went wrong without ending it, each once. */
 	void (*incidents)(void *ctx, void (*report)(const char *text));
 	void *ctx;
@@ -41,15 +47,16 @@ struct sx_console {
 	bool quit;    /* the user wants to */
 
 	/* What the guest has said and standard output has not taken yet. */
-	char out[1024];
+	char out[SX_BYTE_QUEUE_SIZE];
 	size_t out_at, out_end;
-	int out_error; /* errno of the write that failed; what comes after it is dropped */
+	unsigned next_out; /* which of its ways is looked at first */
+	int out_error;     /* errno of the write that failed; what comes after it is dropped */
 };
 
 /*
  * SIGINT, SIGTERM, SIGHUP, SIGQUIT and SIGPIPE, those of them that the process does not ignore,
- * are taken by sx_console_serve() and sx_console_finish() instead of ending the process. Call it
- * before any thread is started, so that all inherit it.
+ * and SIGWINCH are taken by sx_console_serve() and sx_console_finish() instead of ending the
+ * process. Call it before any thread is started, so that all inherit it.
  */
 int sx_console_block_signals(struct sx_error *err);
 

@@ -63,17 +63,17 @@ static int create_servers(struct sx_pc *pc, struct sx_error *err)
 
 static int create_uart(struct sx_pc *pc, struct sx_error *err)
 {
-	int rc = sx_byte_queue_init(&pc->console_out, err);
+	int rc = sx_byte_queue_init(&pc->serial_out, err);
 
 	if (rc == 0)
-		rc = sx_byte_queue_init(&pc->console_in, err);
+		rc = sx_byte_queue_init(&pc->serial_in, err);
 	if (rc == 0)
 		rc = sx_irq_init(&pc->uart_irq, err);
 	if (rc == 0)
 		rc = sx_vm_connect_pin(&pc->vm, &pc->uart_irq, SX_PC_UART_GSI, err);
 	if (rc < 0)
 		return rc;
-	sx_uart_init(&pc->uart, &pc->console_out, &pc->console_in, &pc->uart_irq);
+	sx_uart_init(&pc->uart, &pc->serial_out, &pc->serial_in, &pc->uart_irq);
 	return sx_bus_add(&pc->bus, &pc->uart.range, err);
 }
 
@@ -107,6 +107,15 @@ static int place_high_window(const struct sx_pc *pc, unsigned bits, struct sx_pc
 	return 0;
 }
 
+/* The virtio console among the devices, if there is one. */
+static struct sx_virtio_console *find_console(const struct sx_pc_devices *d)
+{
+	for (unsigned i = 0; i < d->count; i++)
+		if (d->device[i].plug == &sx_plug_console)
+			return sx_plug_console_of(d->device[i].dev);
+	return NULL;
+}
+
 static int create_pci(struct sx_pc *pc, const struct sx_pci_window *high, struct sx_error *err)
 {
 	const struct sx_pc_config *c = &pc->config;
@@ -115,6 +124,8 @@ static int create_pci(struct sx_pc *pc, const struct sx_pci_window *high, struct
 		.bus = &pc->bus,
 		.trap = &pc->trap,
 		.ram = &pc->ram,
+		.console_out = &pc->console_out,
+		.console_in = &pc->console_in,
 		.high = *high,
 		.plugged = c->plugged,
 		.count = c->plugged_count,
@@ -123,7 +134,14 @@ static int create_pci(struct sx_pc *pc, const struct sx_pci_window *high, struct
 		.sidecore_count = c->mode == SX_SPLIT ? c->sidecore_count : 0,
 	};
 
-	return sx_pc_devices_create(&pc->devices, &devices, err);
+	int rc = sx_byte_queue_init(&pc->console_out, err);
+
+	if (rc == 0)
+		rc = sx_byte_queue_init(&pc->console_in, err);
+	if (rc == 0)
+		rc = sx_pc_devices_create(&pc->devices, &devices, err);
+	pc->console = find_console(&pc->devices);
+	return rc;
 }
 
 static int load_kernel(struct sx_pc *pc, const struct sx_acpi_config *acpi, struct sx_error *err)
@@ -200,8 +218,16 @@ static int start_serving(struct sx_pc *pc, struct sx_error *err)
 	return rc;
 }
 
+void sx_pc_console_resized(struct sx_pc *pc, uint16_t cols, uint16_t rows)
+{
+	if (pc->console)
+		sx_virtio_console_resize(pc->console, cols, rows);
+}
+
 void sx_pc_console_moved(struct sx_pc *pc)
 {
+	if (pc->console)
+		sx_virtio_console_moved(pc->console);
 	if (pc->config.mode == SX_SPLIT) {
 		sx_poller_kick(&pc->uart.poller);
 		return;
@@ -253,6 +279,7 @@ int sx_pc_create(struct sx_pc *pc, const struct sx_pc_config *config, struct sx_
 	pc->low_end = config->memory < SX_PC_LOW_END ? config->memory : SX_PC_LOW_END;
 	pc->vm.fd = -1;
 	pc->uart_irq.fd = -1;
+	pc->serial_out.fd = pc->serial_in.fd = -1;
 	pc->console_out.fd = pc->console_in.fd = -1;
 	sx_bus_init(&pc->bus, false);
 	sx_trap_sink_init(&pc->trap, &pc->bus);
@@ -283,6 +310,8 @@ void sx_pc_destroy(struct sx_pc *pc)
 	free(pc->vcpu);
 	sx_vm_destroy(&pc->vm);
 	sx_region_destroy(&pc->ram);
+	sx_byte_queue_destroy(&pc->serial_out);
+	sx_byte_queue_destroy(&pc->serial_in);
 	sx_byte_queue_destroy(&pc->console_out);
 	sx_byte_queue_destroy(&pc->console_in);
 	sx_trap_sink_destroy(&pc->trap);

@@ -60,11 +60,13 @@ struct sx_pc {
 	struct sx_split_sink split;
 	struct sx_exit_server *server; /* one for each sidecore; the first is the control thread */
 
-	struct sx_byte_queue console_out, console_in;
+	struct sx_byte_queue serial_out, serial_in;
 	struct sx_uart uart;
 	struct sx_irq uart_irq;
 	struct sx_power power;
 	struct sx_pc_devices devices;
+	struct sx_byte_queue console_out, console_in; /* of the virtio console */
+	struct sx_virtio_console *console;            /* one of the devices; NULL: there is none */
 };
 
 /*
@@ -78,7 +80,9 @@ void sx_pc_destroy(struct sx_pc *pc);
 /* The machine's pollers but the exit servers': stores at most @max, returns how many there are. */
 unsigned sx_pc_pollers(const struct sx_pc *pc, const struct sx_poller **poller, unsigned max);
 
-/* Bytes were taken from console_out or put into console_in: the serial port is to look. */
+/* Bytes were taken from or put into queues of the serial port or the console: they are to look. */
 void sx_pc_console_moved(struct sx_pc *pc);
+/* The terminal has this size now. */
+void sx_pc_console_resized(struct sx_pc *pc, uint16_t cols, uint16_t rows);
 
 #endif

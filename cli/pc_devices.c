@@ -66,6 +66,8 @@ static int create_device(struct sx_pc_devices *d, const struct sx_plugged *what,
 		.polled = d->config.sidecore_count != 0,
 		.may_sleep = d->config.may_sleep,
 		.ram = d->config.ram,
+		.console_out = d->config.console_out,
+		.console_in = d->config.console_in,
 	};
 	struct sx_pc_device *p = &d->device[d->count];
 	int rc = find_sidecore(&d->config, what, &p->sidecore, err);

@@ -43,8 +43,9 @@ struct sx_pc_devices_config {
 	struct sx_vm *vm;
 	struct sx_bus *bus;
 	struct sx_trap_sink *trap;
-	const struct sx_region *ram; /* what a balloon gives back */
-	struct sx_pci_window high;   /* for BARs above 4 GiB */
+	const struct sx_region *ram;                    /* what a balloon gives back */
+	struct sx_byte_queue *console_out, *console_in; /* of a virtio console; or NULL */
+	struct sx_pci_window high;                      /* for BARs above 4 GiB */
 	const struct sx_plugged *plugged;
 	unsigned count;
 	bool may_sleep; /* sidecores sleep when idle */

@@ -159,6 +159,45 @@ static void destroy_balloon(struct sx_virtio_device *dev)
 	free(balloon);
 }
 
+/* ---- console ---- */
+
+static int create_console(struct sx_virtio_device **dev, const char *value,
+			  const struct sx_virtio_env *env, struct sx_error *err)
+{
+	struct sx_virtio_console *console = calloc(1, sizeof(*console));
+	int rc;
+
+	(void)value;
+	if (!console)
+		return -ENOMEM;
+	rc = sx_virtio_console_init(console, env, err);
+	if (rc < 0) {
+		free(console);
+		return rc;
+	}
+	*dev = &console->dev;
+	return 0;
+}
+
+struct sx_virtio_console *sx_plug_console_of(struct sx_virtio_device *dev)
+{
+	return OUTER(struct sx_virtio_console, dev);
+}
+
+static void destroy_console(struct sx_virtio_device *dev)
+{
+	struct sx_virtio_console *console = sx_plug_console_of(dev);
+
+	sx_virtio_console_destroy(console);
+	free(console);
+}
+
+const struct sx_plug sx_plug_console = {
+	.option = "console",
+	.create = create_console,
+	.destroy = destroy_console,
+};
+
 /* ---- the table ---- */
 
 const struct sx_plug sx_plugs[] = {

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "ipc/error.h"
+#include "sidecore/virtio/console.h"
 #include "sidecore/virtio/device.h"
 
 struct sx_plug {
@@ -30,6 +31,11 @@ struct sx_plug {
 
 extern const struct sx_plug sx_plugs[];
 extern const unsigned sx_plug_count;
+
+/* What --console virtio plugs in; it is no row of the table, as it says more than that. */
+extern const struct sx_plug sx_plug_console;
+/* The console that it made. */
+struct sx_virtio_console *sx_plug_console_of(struct sx_virtio_device *dev);
 
 /* A device that the user wants. */
 struct sx_plugged {

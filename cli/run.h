@@ -41,7 +41,8 @@ struct sx_run_options {
 		bool prefault;
 		bool idle_poll;
 		bool nested;
-		bool restart; /* when the guest resets */
+		bool virtio_console; /* its console is that, not the serial port */
+		bool restart;        /* when the guest resets */
 		struct sx_plugged plugged[SX_PC_MAX_DEVICES];
 		unsigned plugged_count;
 		const char *device_core[SX_PC_MAX_DEVICES]; /* as they were given */

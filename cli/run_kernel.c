@@ -7,6 +7,8 @@
 
 #define USUAL_MEMORY  (512ull << 20)
 #define USUAL_CMDLINE "console=ttyS0"
+/* Until the console's driver is there the kernel speaks by the serial port. */
+#define CONSOLE_CMDLINE "earlycon=uart8250,io,0x3f8 console=hvc0"
 
 /* CPUID leaves 1 and 0x80000001, ECX. */
 #define ECX_VMX (1u << 5)
@@ -27,6 +29,34 @@ static void moved(void *ctx)
 	sx_pc_console_moved(ctx);
 }
 
+static void resized(void *ctx, uint16_t cols, uint16_t rows)
+{
+	sx_pc_console_resized(ctx, cols, rows);
+}
+
+/* It speaks by all it has, and hears by the virtio console if it has one. */
+static struct sx_console_guest console_of(struct sx_pc *pc)
+{
+	struct sx_console_guest guest = {
+		.out = {&pc->serial_out, &pc->console_out},
+		.outs = pc->console ? 2 : 1,
+		.in = pc->console ? &pc->console_in : &pc->serial_in,
+		.moved = moved,
+		.resized = resized,
+		.ctx = pc,
+		.all_keys = true,
+	};
+
+	return guest;
+}
+
+static const char *cmdline_of(const struct sx_run_kernel_options *k)
+{
+	if (k->cmdline)
+		return k->cmdline;
+	return k->virtio_console ? CONSOLE_CMDLINE : USUAL_CMDLINE;
+}
+
 static void show(struct sx_run *r)
 {
 	struct sx_pc *pc = &r->pc;
@@ -34,11 +64,7 @@ static void show(struct sx_run *r)
 
 	r->vcpu = pc->vcpu;
 	r->vcpus = pc->vcpus;
-	r->console = (struct sx_console_guest){.out = &pc->console_out,
-					       .in = &pc->console_in,
-					       .moved = moved,
-					       .ctx = pc,
-					       .all_keys = true};
+	r->console = console_of(pc);
 	r->view = (struct sx_stats_view){
 		.guest = pc->config.kernel,
 		.mode = pc->config.mode,
@@ -64,7 +90,7 @@ static int create(struct sx_run *r, struct sx_error *err)
 		.kernel = k->path,
 		.initrd = k->initrd,
 		.initrds = k->initrds,
-		.cmdline = k->cmdline ? k->cmdline : USUAL_CMDLINE,
+		.cmdline = cmdline_of(k),
 		.memory = r->opt.memory ? r->opt.memory : USUAL_MEMORY,
 		.hugepages = k->hugepages,
 		.memfd = k->memfd,

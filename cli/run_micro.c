@@ -17,8 +17,11 @@ static void show(struct sx_run *r)
 
 	r->vcpu = m->vcpu;
 	r->vcpus = m->config.vcpus;
-	r->console = (struct sx_console_guest){
-		.out = &m->console_out, .in = &m->console_in, .incidents = incidents, .ctx = m};
+	r->console = (struct sx_console_guest){.out = {&m->console_out},
+					       .outs = 1,
+					       .in = &m->console_in,
+					       .incidents = incidents,
+					       .ctx = m};
 	r->poller[n++] = &m->twin.poller;
 	for (unsigned i = 0; i < m->ring_count; i++)
 		r->poller[n++] = &m->ring[i].server.poller;

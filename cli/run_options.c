@@ -38,7 +38,10 @@ static void usage_begin(FILE *to)
 	      "      --kernel FILE      a Linux bzImage, or an ELF kernel with a PVH note or a\n"
 	      "                         Multiboot header\n"
 	      "      --initrd FILE      its initrd, or a module; may be given again\n"
-	      "      --append TEXT      its command line (default: console=ttyS0)\n"
+	      "      --append TEXT      its command line (default: for its console)\n"
+	      "      --console serial|virtio  what this terminal is to it: ttyS0 or hvc0, which "
+	      "is\n"
+	      "                         told its size (default: serial)\n"
 	      "      --cpu host[,nested]  the processor it sees: the host's; with nested also VMX "
 	      "or SVM\n"
 	      "      --idle poll|halt   an idle vCPU keeps its core in the guest, or gives it "
@@ -99,6 +102,7 @@ enum {
 	OPT_PREFAULT,
 	OPT_REBOOT,
 	OPT_DEVICE_CORE,
+	OPT_CONSOLE,
 	OPT_PLUGS, /* the first of sx_plugs[]; the others follow */
 };
 
@@ -125,6 +129,7 @@ static const struct option fixed_options[] = {
 	{"prefault", no_argument, NULL, OPT_PREFAULT},
 	{"reboot", required_argument, NULL, OPT_REBOOT},
 	{"device-core", required_argument, NULL, OPT_DEVICE_CORE},
+	{"console", required_argument, NULL, OPT_CONSOLE},
 };
 
 #define FIXED (sizeof(fixed_options) / sizeof(fixed_options[0]))
@@ -191,15 +196,19 @@ static int add_initrd(struct sx_run_kernel_options *k, const char *path, struct 
 	return 0;
 }
 
-static int plug_in(struct sx_run_kernel_options *k, unsigned plug, const char *value,
+static int plug_in(struct sx_run_kernel_options *k, const struct sx_plug *plug, const char *value,
 		   struct sx_error *err)
 {
 	if (k->plugged_count == SX_PC_MAX_DEVICES)
 		return sx_fail(err, -EINVAL, "a guest has at most %d devices; plug in fewer",
 			       SX_PC_MAX_DEVICES);
-	k->plugged[k->plugged_count++] =
-		(struct sx_plugged){.plug = &sx_plugs[plug], .value = value};
+	k->plugged[k->plugged_count++] = (struct sx_plugged){.plug = plug, .value = value};
 	return 0;
+}
+
+static int plug_console(struct sx_run_kernel_options *k, struct sx_error *err)
+{
+	return k->virtio_console ? plug_in(k, &sx_plug_console, NULL, err) : 0;
 }
 
 static int add_device_core(struct sx_run_kernel_options *k, const char *text, struct sx_error *err)
@@ -240,8 +249,10 @@ static int parse_kernel_option(struct sx_run_kernel_options *k, int opt, const c
 		return parse_choice("--reboot", arg, "exit", "restart", &k->restart, err);
 	case OPT_DEVICE_CORE:
 		return add_device_core(k, arg, err);
+	case OPT_CONSOLE:
+		return parse_choice("--console", arg, "serial", "virtio", &k->virtio_console, err);
 	default:
-		return plug_in(k, (unsigned)opt - OPT_PLUGS, arg, err);
+		return plug_in(k, &sx_plugs[opt - OPT_PLUGS], arg, err);
 	}
 }
 
@@ -296,10 +307,14 @@ static int pin_devices(struct sx_run_options *o, struct sx_error *err)
 /* One guest, of one kind. */
 static int parse_guest(struct sx_run_options *o, char **words, int count, struct sx_error *err)
 {
+	int rc;
+
 	if (o->kernel.path && count)
 		return sx_fail(err, -EINVAL, "give --kernel or a micro-guest, not both");
-	if (o->kernel.path)
-		return pin_devices(o, err);
+	if (o->kernel.path) {
+		rc = plug_console(&o->kernel, err);
+		return rc < 0 ? rc : pin_devices(o, err);
+	}
 	if (o->kernel.first)
 		return sx_fail(err, -EINVAL, "--%s is for kernels; give one by --kernel",
 			       o->kernel.first);

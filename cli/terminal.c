@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "cli/terminal.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 void sx_terminal_enter(struct sx_terminal *t, bool all_keys)
@@ -25,4 +26,16 @@ void sx_terminal_restore(struct sx_terminal *t)
 	if (t->changed)
 		tcsetattr(STDIN_FILENO, TCSANOW, &t->before);
 	t->changed = false;
+}
+
+bool sx_terminal_size(uint16_t *cols, uint16_t *rows)
+{
+	struct winsize size;
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 &&
+	    ioctl(STDIN_FILENO, TIOCGWINSZ, &size) < 0)
+		return false;
+	*cols = size.ws_col;
+	*rows = size.ws_row;
+	return true;
 }

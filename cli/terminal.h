@@ -7,6 +7,7 @@
 #define SX_CLI_TERMINAL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <termios.h>
 
 struct sx_terminal {
@@ -21,5 +22,8 @@ struct sx_terminal {
 void sx_terminal_enter(struct sx_terminal *t, bool all_keys);
 /* Nothing when nothing was changed; may be called twice. */
 void sx_terminal_restore(struct sx_terminal *t);
+
+/* How large is what the user looks at? False when that is no terminal. */
+bool sx_terminal_size(uint16_t *cols, uint16_t *rows);
 
 #endif

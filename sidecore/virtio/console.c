@@ -164,8 +164,7 @@ static const struct sx_virtio_ops ops = {
 	.queue_start = queue_start,
 };
 
-int sx_virtio_console_init(struct sx_virtio_console *c, struct sx_byte_queue *out,
-			   struct sx_byte_queue *in, const struct sx_virtio_env *env,
+int sx_virtio_console_init(struct sx_virtio_console *c, const struct sx_virtio_env *env,
 			   struct sx_error *err)
 {
 	const struct sx_virtio_shape shape = {
@@ -178,8 +177,8 @@ int sx_virtio_console_init(struct sx_virtio_console *c, struct sx_byte_queue *ou
 	int rc;
 
 	memset(c, 0, sizeof(*c));
-	c->out = out;
-	c->in = in;
+	c->out = env->console_out;
+	c->in = env->console_in;
 	rc = sx_virtio_device_init(&c->dev, &ops, &shape, env, err);
 	if (rc < 0 || env->polled)
 		return rc;

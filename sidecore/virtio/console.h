@@ -28,9 +28,8 @@ struct sx_virtio_console {
 	uint64_t bytes_in;
 };
 
-/* A console whose size is not known yet. The queues outlive it. */
-int sx_virtio_console_init(struct sx_virtio_console *c, struct sx_byte_queue *out,
-			   struct sx_byte_queue *in, const struct sx_virtio_env *env,
+/* A console whose size is not known yet, at env->console_out and console_in, which outlive it. */
+int sx_virtio_console_init(struct sx_virtio_console *c, const struct sx_virtio_env *env,
 			   struct sx_error *err);
 /* As sx_virtio_device_destroy(). */
 void sx_virtio_console_destroy(struct sx_virtio_console *c);

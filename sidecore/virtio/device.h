@@ -33,6 +33,7 @@
 #define SX_VIRTIO_MAX_COUNTS 32
 #define SX_VIRTIO_BIT(F)     (1ull << (F))
 
+struct sx_byte_queue;
 struct sx_region;
 struct sx_virtio_device;
 
@@ -119,6 +120,8 @@ struct sx_virtio_env {
 	bool platform;     /* offer VIRTIO_F_ACCESS_PLATFORM: dma goes through an IOMMU */
 	uint64_t withhold; /* features not to be offered, for tests and comparisons */
 	const struct sx_region *ram; /* guest memory that may be given back to the host; or NULL */
+	/* The terminal of a console, its ends of the queues to there and from there; or NULL. */
+	struct sx_byte_queue *console_out, *console_in;
 };
 
 /* How the guest is reached; given by the transport. */

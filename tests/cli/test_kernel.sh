@@ -59,6 +59,11 @@ two is world' --mode $mode --append 'a=1 b' --initrd "$tmp/one" --initrd "$tmp/t
 loader: splitx
 memory: 511 MiB
 modules: 0' --mode $mode --append x --net user --net user,mac=52:54:00:12:34:56,mtu=9000
+	with_kvm says "with a virtio console, on which it says nothing, $mode" \
+		'command line: kernel earlycon=uart8250,io,0x3f8 console=hvc0
+loader: splitx
+memory: 511 MiB
+modules: 0' --mode $mode --console serial --console virtio
 	with_kvm says "with four vCPUs, devices and idle cores, $mode" 'command line: kernel y
 loader: splitx
 memory: 63 MiB
@@ -145,7 +150,8 @@ fails "a device's sidecore, trapped" 64 "no meaning with --mode trap" "${pin[@]}
 # ---- command lines ----
 
 for option in "--initrd x" "--append x" "--cpu host" "--idle poll" --hugepages --memfd --prefault \
-	"--reboot exit" "--disk x" "--net user" "--device-core rng0=1" --rng --balloon; do
+	"--reboot exit" "--console virtio" "--disk x" "--net user" "--device-core rng0=1" --rng \
+	--balloon; do
 	read -ra words <<<"$option"
 	fails "${words[0]} for a micro-guest" 64 "${words[0]} is for kernels" "$SPLITX" run \
 		"${words[@]}" guest
@@ -153,6 +159,7 @@ done
 fails "a kernel and a micro-guest" 64 "not both" "$SPLITX" run --kernel x guest
 fails "another processor" 64 "--cpu is host or host,nested" "$SPLITX" run --kernel x --cpu max
 fails "another way to idle" 64 "--idle is halt or poll" "$SPLITX" run --kernel x --idle spin
+fails "another console" 64 "--console is serial or virtio" "$SPLITX" run --kernel x --console vga
 fails "another reboot" 64 "--reboot is exit or restart" "$SPLITX" run --kernel x --reboot never
 many=()
 for _ in {1..17}; do many+=(--initrd x); done
@@ -160,4 +167,6 @@ fails "too many initrds" 64 "16 times at most" "$SPLITX" run --kernel x "${many[
 many=()
 for _ in {1..32}; do many+=(--rng); done
 fails "too many devices" 64 "at most 31 devices" "$SPLITX" run --kernel x "${many[@]}"
+fails "too many devices with the console" 64 "at most 31 devices" "$SPLITX" run --kernel x \
+	"${many[@]:1}" --console virtio
 finish

@@ -46,12 +46,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length)
 
 	vw_init(&w, 512 << 10);
 	env = vw_env(&w, fuzz_take(&in, 1) & 1);
+	env.console_out = &t.out;
+	env.console_in = &t.in;
 	t.pace = (unsigned)fuzz_take(&in, 1);
 	t.steps = 0;
 	t.heard = t.typed = 0;
 	fuzz_require(sx_byte_queue_init(&t.out, NULL) == 0);
 	fuzz_require(sx_byte_queue_init(&t.in, NULL) == 0);
-	fuzz_require(sx_virtio_console_init(&t.console, &t.out, &t.in, &env, NULL) == 0);
+	fuzz_require(sx_virtio_console_init(&t.console, &env, NULL) == 0);
 	fuzz_require(sx_virtio_pci_init(&pci, &t.console.dev, &w.host, SX_PCI_ANY, NULL) == 0);
 	fuzz_require(vw_probe(&d, &w, pci.function.devfn) == 0);
 	vf_play(&d, &t.console.dev, &in, 128, use_terminal);

@@ -48,9 +48,11 @@ static void plug_in(bool polled, bool may_sleep)
 	vw_init(&b.w, 1 << 20);
 	env = vw_env(&b.w, polled);
 	env.may_sleep = may_sleep;
+	env.console_out = &b.out;
+	env.console_in = &b.in;
 	assert_int_equal(sx_byte_queue_init(&b.out, NULL), 0);
 	assert_int_equal(sx_byte_queue_init(&b.in, NULL), 0);
-	assert_int_equal(sx_virtio_console_init(&b.console, &b.out, &b.in, &env, NULL), 0);
+	assert_int_equal(sx_virtio_console_init(&b.console, &env, NULL), 0);
 	assert_int_equal(sx_virtio_pci_init(&b.pci, &b.console.dev, &b.w.host, SX_PCI_ANY, NULL),
 			 0);
 	b.text = vd_alloc(&b.w.memory, DATA, 64);

@@ -155,7 +155,7 @@ $(BUILD)/%.o: %.c $(BUILD)/.stamp/flags
 $(call obj,$(UNIT_SRCS) $(INTEG_SRCS) $(SUPPORT_SRCS)): EXTRA_CFLAGS = $(TEST_CFLAGS)
 $(call obj,$(PEER_SRCS)): EXTRA_CFLAGS = $(DPDK_CFLAGS)
 
-# PROGLIB is cli/ and bench/ without main(), so that integration tests link the same wiring.
+# PROGLIB is cli/ and bench/ without main(), so that tests link the same wiring.
 $(LIB): $(call obj,$(LIB_SRCS))
 $(PROGLIB): $(call obj,$(filter-out cli/main.c,$(PROG_SRCS)))
 $(SUPPORT): $(call obj,$(SUPPORT_SRCS))
@@ -169,11 +169,11 @@ $(BUILD)/splitx: $(BUILD)/cli/main.o $(PROGLIB) $(LIB)
 	$(call link)
 $(PEERS): $(BUILD)/peers/%: $(BUILD)/bench/peers/%.o $(PROGLIB) $(LIB)
 	$(call link,$(DPDK_LIBS))
-$(UNIT): %: %.o $(SUPPORT) $(LIB)
+$(UNIT): %: %.o $(SUPPORT) $(PROGLIB) $(LIB)
 	$(call link,-lcmocka)
 $(INTEG): %: %.o $(SUPPORT) $(PROGLIB) $(LIB)
 	$(call link,-lcmocka)
-$(FUZZ): $(BUILD)/%: $(BUILD)/tests/fuzz/%.o $(SUPPORT) $(LIB)
+$(FUZZ): $(BUILD)/%: $(BUILD)/tests/fuzz/%.o $(SUPPORT) $(PROGLIB) $(LIB)
 	$(call link,-fsanitize=fuzzer)
 
 GUEST_CC = $(CC) $(GUEST_CFLAGS) -MMD -MP -c $< -o $@

@@ -85,7 +85,7 @@ static int understand(const char *text, size_t length, json_t **reply, struct sx
 
 	*reply = json_incref(json_object_get(answer, "reply"));
 	if (!*reply && refusal)
-		rc = sx_fail(err, -EINVAL, "it refuses: %s", refusal);
+		rc = sx_fail(err, -ENOTSUP, "it refuses: %s", refusal);
 	else if (!*reply)
 		rc = -EPROTO;
 	json_decref(answer);

@@ -18,7 +18,7 @@
  * Ask @command of the run that @fd leads to (sx_control_connect()) and wait for the "reply" that is
  * stored at @reply, to be decref'ed. -ECONNRESET when it ended instead, without a sentence; else a
  * negative errno with one: -ETIMEDOUT it did not answer for @timeout_ms, -EPROTO it answered what
- * is no answer, -EINVAL it refused.
+ * is no answer, -ENOTSUP it refused.
  */
 int sx_control_ask(int fd, const char *command, int timeout_ms, json_t **reply,
 		   struct sx_error *err);

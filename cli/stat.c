@@ -37,8 +37,8 @@ static void usage(FILE *to)
 	      "\n"
 	      "Exit status: 0 also when the guest ends; 64 usage, or no PID and several run; 66 "
 	      "no\n"
-	      "such guest; 75 it does not answer; 76 it answers what is no answer; 77 it is\n"
-	      "another user's; 128+N ended by signal N.\n",
+	      "such guest; 69 it refuses; 75 it does not answer; 76 it answers what is no answer;\n"
+	      "77 it is another user's; 128+N ended by signal N.\n",
 	      to);
 }
 

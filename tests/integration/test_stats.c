@@ -4,13 +4,13 @@
  */
 #include "tests/support/world.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/stats_print.h"
 #include "cli/stats.h"
+#include "tests/support/json.h"
 
 #define POSTS 50
 
@@ -60,14 +60,6 @@ static char *told(struct guest *g, bool json)
 	return text;
 }
 
-static json_int_t number(const json_t *object, const char *key)
-{
-	json_t *value = json_object_get(object, key);
-
-	assert_true(json_is_integer(value));
-	return json_integer_value(value);
-}
-
 static void the_json_has_each_ring_of_each_vcpu(void **state)
 {
 	struct guest *g = work(world_of(state));
@@ -78,11 +70,11 @@ static void the_json_has_each_ring_of_each_vcpu(void **state)
 	for (unsigned i = 0; i < 4; i++) {
 		json_t *ring = json_array_get(rings, i);
 
-		assert_int_equal(number(ring, "vcpu"), i / 2);
+		assert_int_equal(json_number(ring, "vcpu"), i / 2);
 		assert_string_equal(json_string_value(json_object_get(ring, "ring")),
 				    i % 2 ? "stream" : "requests");
 		/* The posts, and the question how many there were. */
-		assert_int_equal(number(ring, "messages"), i % 2 ? POSTS + 1 : 0);
+		assert_int_equal(json_number(ring, "messages"), i % 2 ? POSTS + 1 : 0);
 	}
 	json_decref(root);
 	free(text);

@@ -6,6 +6,7 @@
 #   cli/ bench/                         the command          -> splitx
 #   bench/guests/*.c tests/guests/*.c   micro-guests         -> guests/NAME, tests/guests/NAME
 #   bench/peers/*.c                     what we compare with -> peers/NAME
+#   sidecore/backend/dpdk/              a plug-in            -> lib/splitx-dpdk.so
 #   tests/unit/ tests/integration/      one program a file   -> tests/unit/NAME, ...
 #   tests/support/*.c                   shared by the tests
 #   tests/fuzz/fuzz_*.c                 libFuzzer targets    -> fuzz/NAME
@@ -72,6 +73,7 @@ LIB_SRCS     := $(wildcard $(addsuffix .c,$(foreach d,ipc guestcore sidecore nes
 PROG_SRCS    := $(wildcard cli/*.c bench/*.c)
 SUPPORT_SRCS := $(wildcard tests/support/*.c)
 PEER_SRCS    := $(wildcard bench/peers/*.c)
+DPDK_SRCS    := $(wildcard sidecore/backend/dpdk/*.c)
 UNIT_SRCS    := $(wildcard tests/unit/test_*.c)
 INTEG_SRCS   := $(wildcard tests/integration/test_*.c)
 FUZZ_SRCS    := $(wildcard tests/fuzz/fuzz_*.c)
@@ -90,7 +92,11 @@ GUESTS    := $(patsubst bench/%.c,$(BUILD)/%,$(filter bench/%,$(GUEST_SRCS)))
 T_GUESTS  := $(patsubst %.c,$(BUILD)/%,$(filter tests/%,$(GUEST_SRCS)))
 GLIB_OBJS := $(GUESTLIB:%=$(BUILD)/guest-obj/%.o)
 
-HAVE_DPDK := $(if $(PEER_SRCS),$(shell pkg-config --exists libdpdk 2>/dev/null && echo yes))
+# What DPDK's users have in common with the program comes along.
+PLUGIN    := $(if $(DPDK_SRCS),$(BUILD)/lib/splitx-dpdk.so)
+PIC_SRCS  := $(DPDK_SRCS) ipc/error.c
+
+HAVE_DPDK := $(if $(PEER_SRCS)$(DPDK_SRCS),$(shell pkg-config --exists libdpdk 2>/dev/null && echo yes))
 
 # --- how things are built ----------------------------------------------------------------------
 
@@ -101,17 +107,20 @@ quiet  = $(if $(V),,@$(if $(SILENT),,printf '  %-6s %s\n' '$(1)' '$(2)' && ))
 SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .DEFAULT_GOAL := all
-.PHONY: all guests peers FORCE
+.PHONY: all guests peers plugins FORCE
 FORCE:
 .DELETE_ON_ERROR:
-all: $(BUILD)/splitx guests peers ## Build the command, the micro-guests and the peers; no network
+all: $(BUILD)/splitx guests peers plugins ## Build the command, micro-guests, plug-ins and peers; no network
 guests: $(GUESTS)
 
 ifeq ($(HAVE_DPDK),yes)
 peers: $(PEERS)
+plugins: $(PLUGIN)
 else
 peers:
 	@test -z '$(PEERS)' || echo 'note: libdpdk is not installed, so the peers are left out'
+plugins:
+	@test -z '$(PLUGIN)' || echo 'note: libdpdk is not installed, so --net port= is left out'
 endif
 
 # A stamp changes only when its text does; what depends on it is then built again.
@@ -152,6 +161,11 @@ $(BUILD)/%.o: %.c $(BUILD)/.stamp/flags
 	@mkdir -p $(@D)
 	$(call quiet,CC,$@)$(CC) $(SX_CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -c $< -o $@
 
+# Code of shared objects.
+$(BUILD)/pic/%.o: %.c $(BUILD)/.stamp/flags
+	@mkdir -p $(@D)
+	$(call quiet,CC,$@)$(CC) $(SX_CFLAGS) -fPIC $(DPDK_CFLAGS) -MMD -MP -c $< -o $@
+
 $(call obj,$(UNIT_SRCS) $(INTEG_SRCS) $(SUPPORT_SRCS)): EXTRA_CFLAGS = $(TEST_CFLAGS)
 $(call obj,$(PEER_SRCS)): EXTRA_CFLAGS = $(DPDK_CFLAGS)
 
@@ -169,6 +183,9 @@ $(BUILD)/splitx: $(BUILD)/cli/main.o $(PROGLIB) $(LIB)
 	$(call link)
 $(PEERS): $(BUILD)/peers/%: $(BUILD)/bench/peers/%.o $(PROGLIB) $(LIB)
 	$(call link,$(DPDK_LIBS))
+$(PLUGIN): $(PIC_SRCS:%.c=$(BUILD)/pic/%.o)
+	@mkdir -p $(@D)
+	$(call quiet,LD,$@)$(CC) -shared $(SX_LDFLAGS) -o $@ $^ $(DPDK_LIBS)
 $(UNIT): %: %.o $(SUPPORT) $(PROGLIB) $(LIB)
 	$(call link,-lcmocka)
 $(INTEG): %: %.o $(SUPPORT) $(PROGLIB) $(LIB)
@@ -190,8 +207,8 @@ $(GUESTS) $(T_GUESTS): $(GLIB_OBJS) $(GUEST_LD) $(BUILD)/.stamp/sources
 	@mkdir -p $(@D)
 	$(call quiet,GUEST,$@)$(CC) $(GUEST_LDFLAGS) -Wl,-T,$(GUEST_LD) -o $@ $(filter %.o,$^)
 
-C_SRCS := $(LIB_SRCS) $(PROG_SRCS) $(SUPPORT_SRCS) $(PEER_SRCS) $(UNIT_SRCS) $(INTEG_SRCS) $(FUZZ_SRCS)
--include $(C_SRCS:%.c=$(BUILD)/%.d) $(GLIB_OBJS:.o=.d) $(GUEST_SRCS:%=$(BUILD)/guest-obj/%.d)
+C_SRCS := $(LIB_SRCS) $(PROG_SRCS) $(SUPPORT_SRCS) $(PEER_SRCS) $(DPDK_SRCS) $(UNIT_SRCS) $(INTEG_SRCS) $(FUZZ_SRCS)
+-include $(C_SRCS:%.c=$(BUILD)/%.d) $(PIC_SRCS:%.c=$(BUILD)/pic/%.d) $(GLIB_OBJS:.o=.d) $(GUEST_SRCS:%=$(BUILD)/guest-obj/%.d)
 
 # --- set-up, run and measure -------------------------------------------------------------------
 
@@ -238,7 +255,7 @@ fuzz: ## Fuzz each target for FUZZ_SECONDS (60); what it learns is kept in build
 	+@$(SUBMAKE) build-fuzz
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(RUN_TESTS) fuzz
 
-build-unit: $(UNIT)
+build-unit: $(UNIT) plugins
 build-integration: $(INTEG) $(BUILD)/splitx $(GUESTS) $(T_GUESTS)
 build-scripts build-lab: all
 build-unit build-integration build-scripts build-model build-lint:
@@ -294,7 +311,7 @@ lint-builds:
 	@echo 'ok - gcc and clang build and link everything at -O0'
 
 tidy_cflags = $(if $(findstring /guests/,$(1)),$(GUEST_CFLAGS),$(SX_CFLAGS) $(TEST_CFLAGS) \
-	$(if $(filter bench/peers/%,$(1)),$(DPDK_CFLAGS)))
+	$(if $(filter bench/peers/% sidecore/backend/dpdk/%,$(1)),$(DPDK_CFLAGS)))
 $(BUILD)/lint/%.tidy: % .clang-tidy $(ROOMS_H) $(BUILD)/.stamp/flags
 	@mkdir -p $(@D)
 	$(call quiet,TIDY,$<)out=$$(clang-tidy --quiet $< -- $(call tidy_cflags,$<) 2>&1) || \
@@ -305,16 +322,18 @@ $(BUILD)/lint/%.tidy: % .clang-tidy $(ROOMS_H) $(BUILD)/.stamp/flags
 
 BIN_DIR   := $(DESTDIR)$(PREFIX)/bin
 PEER_DIR  := $(DESTDIR)$(PREFIX)/libexec/splitx/peers
-GUEST_DIR := $(DESTDIR)$(PREFIX)/lib/splitx/guests
+LIB_DIR   := $(DESTDIR)$(PREFIX)/lib/splitx
+GUEST_DIR := $(LIB_DIR)/guests
 MAN_DIR   := $(DESTDIR)$(PREFIX)/share/man/man1
 MAN_PAGES := $(wildcard docs/*.1)
 INST_PEERS = $(if $(HAVE_DPDK),$(PEERS))
 
 .PHONY: install uninstall clean help
-install: all ## Install under DESTDIR/PREFIX (/usr/local): command, guests, peers, man pages
+install: all ## Install under DESTDIR/PREFIX (/usr/local): command, guests, plug-ins, peers, man pages
 	install -d '$(BIN_DIR)' '$(PEER_DIR)' '$(GUEST_DIR)' '$(MAN_DIR)'
 	install -m 755 $(BUILD)/splitx '$(BIN_DIR)'
 	$(if $(INST_PEERS),install -m 755 $(INST_PEERS) '$(PEER_DIR)')
+	$(if $(HAVE_DPDK),$(if $(PLUGIN),install -m 644 $(PLUGIN) '$(LIB_DIR)'))
 	$(if $(GUESTS),install -m 644 $(GUESTS) '$(GUEST_DIR)')
 	$(if $(MAN_PAGES),install -m 644 $(MAN_PAGES) '$(MAN_DIR)')
 

@@ -7,33 +7,16 @@
 #include <string.h>
 #include <unistd.h>
 
-int sx_path_self(char *path, size_t size, struct sx_error *err)
-{
-	ssize_t n = readlink("/proc/self/exe", path, size);
-
-	if (n < 0 || (size_t)n >= size)
-		return sx_fail(err, -ENOENT, "cannot tell where this program lies; mount /proc");
-	path[n] = '\0';
-	return 0;
-}
-
 int sx_path_guest(const char *name, char *path, size_t size, struct sx_error *err)
 {
 	/* As built, as installed, and for a test that lies two folders below the build. */
 	static const char *const places[] = {"guests", "../lib/splitx/guests", "../../guests"};
-	char self[4096];
-	int rc = sx_path_self(self, sizeof(self), err);
+	int rc = sx_path_beside(places, sizeof(places) / sizeof(places[0]), name, R_OK, path, size,
+				err);
 
-	if (rc < 0)
-		return rc;
-	*strrchr(self, '/') = '\0';
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		int n = snprintf(path, size, "%s/%s/%s", self, places[i], name);
-
-		if (n > 0 && (size_t)n < size && access(path, R_OK) == 0)
-			return 0;
-	}
-	return sx_fail(err, -ENOENT,
+	if (rc == 0)
+		return 0;
+	return sx_fail(err, rc,
 		       "micro-guest '%s' is not found beside the command; build it with make, or "
 		       "install with make install",
 		       name);

@@ -7,9 +7,7 @@
 #include <stddef.h>
 
 #include "ipc/error.h"
-
-/* The running command itself. */
-int sx_path_self(char *path, size_t size, struct sx_error *err);
+#include "ipc/paths.h"
 
 /* A micro-guest: guests/NAME beside the command, or lib/splitx/guests/NAME of its prefix. */
 int sx_path_guest(const char *name, char *path, size_t size, struct sx_error *err);

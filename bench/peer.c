@@ -27,22 +27,12 @@ static int find_program(const char *name, char *path, size_t size, struct sx_err
 {
 	/* As built, as installed, and for a test that lies two folders below the build. */
 	static const char *const places[] = {"peers", "../libexec/splitx/peers", "../../peers"};
-	char self[PATH_SIZE], *slash;
-	int ret;
+	int ret = sx_path_beside(places, sizeof(places) / sizeof(places[0]), name, X_OK, path, size,
+				 err);
 
-	ret = sx_path_self(self, sizeof(self), err);
-	if (ret)
-		return ret;
-	slash = strrchr(self, '/');
-	if (slash)
-		*slash = '\0';
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		int n = snprintf(path, size, "%s/%s/%s", self, places[i], name);
-
-		if (n > 0 && (size_t)n < size && access(path, X_OK) == 0)
-			return 0;
-	}
-	return sx_fail(err, -ENOENT,
+	if (ret == 0)
+		return 0;
+	return sx_fail(err, ret,
 		       "the peer '%s' is not there, because this splitx was built without DPDK; "
 		       "install libdpdk-dev and run make again",
 		       name);

@@ -97,17 +97,32 @@ static int parse_word(struct request *r, const char *word, const char *value, st
 	return 0;
 }
 
+/* Where "port=" begins, of which all that follows is a part, or the end. */
+static size_t find_port(const char *text)
+{
+	const char *at = text;
+
+	while (*at && strncmp(at, "port=", 5) != 0) {
+		at += strcspn(at, ",");
+		at += *at == ',';
+	}
+	return (size_t)(at - text);
+}
+
 /* r->spec has room for all of @text. */
 static int parse(struct request *r, const char *text, struct sx_error *err)
 {
-	struct sx_words w = {.text = strdup(text)};
+	size_t len = find_port(text);
+	struct sx_words w = {.text = strndup(text, text[len] && len ? len - 1 : len)};
 	char *word, *value;
 	int rc = w.text ? 0 : -ENOMEM;
 
-	w.next = w.text;
+	w.next = len ? w.text : NULL;
 	while (rc == 0 && (word = sx_words_next(&w, &value)))
 		rc = parse_word(r, word, value, err);
 	free(w.text);
+	if (rc == 0 && text[len])
+		add_to_spec(r->spec, &text[len], "");
 	return rc;
 }
 

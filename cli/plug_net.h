@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * --net: a network device over the back end that its value names (sidecore/backend/net.h), and
- * `mac=`, `mtu=` and `queues=` for the device.
+ * --net: a network device over the back end that its value names (sidecore/backend/net.h), with
+ * `mac=`, `mtu=` and `queues=` for the device. What follows port= belongs to the port.
  */
 #ifndef SX_CLI_PLUG_NET_H
 #define SX_CLI_PLUG_NET_H

@@ -213,11 +213,13 @@ const struct sx_plug sx_plugs[] = {
 	{
 		.option = "net",
 		.has_value = true,
-		.help = "      --net "
-			"user[,hostfwd=tcp|udp:HOSTPORT-GUESTPORT]...|tap=NAME[,queues=N]\n"
-			"                 [,mac=MAC][,mtu=N]  a network device on a network in "
-			"this\n"
-			"                         process, or on the kernel's tap\n",
+		.help = "      --net [queues=N,][mac=MAC,][mtu=N,]NETWORK\n"
+			"                         a network device; NETWORK is tap=NAME, the "
+			"kernel's;\n"
+			"                         user[,hostfwd=tcp|udp:HOSTPORT-GUESTPORT]..., "
+			"one "
+			"in\n"
+			"                         this process; or port=DEVARGS, a port of DPDK\n",
 		.create = sx_plug_net_create,
 		.destroy = sx_plug_net_destroy,
 	},

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "sidecore/backend/net_port.h"
 #include "sidecore/backend/net_tap.h"
 #include "sidecore/backend/net_user.h"
 
@@ -16,13 +17,15 @@ int sx_net_open(struct sx_net_backend **b, const char *spec, unsigned queues, un
 			       SX_NET_MIN_MTU, SX_NET_MAX_MTU, mtu);
 	if (!strncmp(spec, "tap=", 4))
 		return sx_net_tap_open(b, spec + 4, queues, mtu, err);
+	if (!strncmp(spec, "port=", 5))
+		return sx_net_port_open(b, spec + 5, queues, mtu, err);
 	if (!strcmp(spec, "user"))
 		return sx_net_user_open(b, "", mtu, err);
 	if (!strncmp(spec, "user,", 5))
 		return sx_net_user_open(b, spec + 5, mtu, err);
 	return sx_fail(err, -EINVAL,
-		       "'%s' is no network; it is 'tap=NAME' or "
-		       "'user[,hostfwd=tcp:HOSTPORT-GUESTPORT]'",
+		       "'%s' is no network; it is 'user[,hostfwd=tcp:HOSTPORT-GUESTPORT]', "
+		       "'tap=NAME' or 'port=DEVARGS'",
 		       spec);
 }
 

@@ -89,6 +89,7 @@ struct sx_net_backend {
 	uint16_t queues;
 	uint16_t mtu;     /* 0: not known */
 	uint32_t gone;    /* 1: it will never do anything again; atomic */
+	uint32_t down;    /* 1: there is no link at the moment; atomic */
 	uint64_t dropped; /* frames it took and could not send or keep; atomic */
 };
 
@@ -100,6 +101,7 @@ struct sx_net_backend {
  *
  *   tap=NAME                                  the kernel's tap (net_tap.h)
  *   user[,hostfwd=tcp|udp:HOSTPORT-GUESTPORT]...  a network in this process (net_user.h)
+ *   port=DEVARGS                              a DPDK port (net_port.h); all that follows is its
  *
  * b->queues says how many there are. It must outlive the device that uses it.
  */

@@ -45,10 +45,18 @@ void sx_virtio_net_set_link(struct sx_virtio_net *net, bool up)
 	tell_status(net);
 }
 
-static void note_loss(struct sx_virtio_net *net)
+/* What the back end is now. */
+static uint32_t absence(const struct sx_net_backend *b)
+{
+	if (sx_load_relaxed(&b->gone))
+		return SX_NET_LOST;
+	return sx_load_relaxed(&b->down) ? SX_NET_DOWN : SX_NET_PRESENT;
+}
+
+static void note_absence(struct sx_virtio_net *net, uint32_t now)
 {
 	/* Relaxed: one of the pairs' threads is first, and tells. */
-	if (!__atomic_exchange_n(&net->lost, 1, __ATOMIC_RELAXED))
+	if (__atomic_exchange_n(&net->absent, now, __ATOMIC_RELAXED) != now)
 		tell_status(net);
 }
 
@@ -59,7 +67,7 @@ static bool may_receive(const struct sx_virtio_net_pair *p)
 	const struct sx_virtio_net *net = p->net;
 
 	return sx_net_rx_queue(p)->running && p->index < sx_load_relaxed(&net->active) &&
-	       !sx_load_relaxed(&net->lost) &&
+	       sx_load_relaxed(&net->absent) != SX_NET_LOST &&
 	       !(sx_load_relaxed(&net->dev.status) & VIRTIO_CONFIG_S_NEEDS_RESET);
 }
 
@@ -79,10 +87,11 @@ void sx_net_watch(struct sx_virtio_net_pair *p)
 static unsigned poll(struct sx_virtio_device *dev, unsigned group)
 {
 	struct sx_virtio_net_pair *p = &net_of(dev)->pair[group];
+	uint32_t now = absence(p->net->backend);
 	unsigned n = 0;
 
-	if (__builtin_expect(sx_load_relaxed(&p->net->backend->gone), 0))
-		note_loss(p->net);
+	if (__builtin_expect(now != sx_load_relaxed(&p->net->absent), 0))
+		note_absence(p->net, now);
 	if (may_receive(p))
 		n = sx_net_receive(p, sx_net_rx_queue(p));
 	sx_net_watch(p);

@@ -49,7 +49,7 @@ struct sx_virtio_net {
 	uint16_t pairs;
 	uint32_t active;   /* pairs that the driver uses; atomic */
 	uint32_t link;     /* up, if the back end is there; atomic */
-	uint32_t lost;     /* the back end went away, and the driver was told; atomic */
+	uint32_t absent;   /* what the driver was told of the back end's link; atomic */
 	uint64_t offloads; /* what received frames may leave to the driver; atomic */
 	struct sx_virtio_net_filter filter;
 	uint64_t commands, refusals; /* on the control queue */

@@ -66,10 +66,17 @@ static inline struct sx_virtqueue *sx_net_rx_queue(const struct sx_virtio_net_pa
 	return &p->net->dev.queue[2ul * p->index];
 }
 
+/* Values of `absent`. */
+enum sx_net_absence {
+	SX_NET_PRESENT,
+	SX_NET_DOWN, /* the back end has no link at the moment */
+	SX_NET_LOST, /* and never will have */
+};
+
 static inline bool sx_net_is_up(const struct sx_virtio_net *net)
 {
 	/* Relaxed: a cable is pulled sooner or later. */
-	return sx_load_relaxed(&net->link) && !sx_load_relaxed(&net->lost);
+	return sx_load_relaxed(&net->link) && !sx_load_relaxed(&net->absent);
 }
 
 /* net_header.c: make @hdr of a frame of @len bytes, with what was negotiated, fit to be acted

@@ -134,6 +134,24 @@ refuses "more queues than virtio has" 64 "queues= of --net" "${k[@]}" --net user
 refuses "more queues than the network" 64 "no more queue pairs than 1" "${k[@]}" --net user,queues=2
 refuses "a tap that cannot be named so" 64 "is no name of a network" "${k[@]}" --net tap=a/b
 refuses "an interface that is no tap" 64 "is no tap" "${k[@]}" --net tap=lo
+refuses "a port without a name" 64 "names no DPDK port" "${k[@]}" --net queues=2,port=
+if [ -e "$SX_BUILD_DIR/lib/splitx-dpdk.so" ]; then
+	with_kvm says "with ports" 'command line: kernel x
+loader: splitx
+memory: 511 MiB
+modules: 0' --append x --net port=net_null0 --net "mac=02:00:00:00:00:01,queues=2,port=net_ring0"
+	refuses "no such port" 69 "'net_none0,mac=1' cannot be opened" "${k[@]}" \
+		--net mtu=1500,port=net_none0,mac=1
+	refuses "a port twice" 69 "in use already" "${k[@]}" --net port=net_null0 --net port=net_null0
+	refuses "more queues than the port" 64 "no more queue pairs than 1" "${k[@]}" \
+		--net "queues=2,port=net_pcap0,tx_pcap=/dev/null"
+else
+	skip "ports" "this splitx was built without DPDK"
+fi
+# A command that lies alone has no plug-in.
+cp "$SPLITX" "$tmp/splitx"
+with_kvm fails "a port without DPDK" 69 "was built without DPDK" "$tmp/splitx" run "${k[@]}" \
+	--net port=net_null0
 
 # ---- devices and their sidecores ----
 

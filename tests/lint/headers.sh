@@ -30,7 +30,7 @@ check_one() { # CC HEADER
 	eval "host=($HOST_CFLAGS)" # -DNAME='"VALUE"' has quotes for a shell
 	read -ra guest <<<"$GUEST_CFLAGS"
 	case $header in
-	kernel/* | bench/peers/*) ;; # need flags of the kernel's build and of DPDK
+	kernel/* | bench/peers/* | sidecore/backend/dpdk/*) ;; # need flags of the kernel's build and of DPDK
 	*/guests/*) compile "$cc" "as guest code" "$header" "${guest[@]}" "${bare[@]}" ;;
 	ipc/wire/*)
 		# shellcheck disable=SC2086 # a list

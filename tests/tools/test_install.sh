@@ -25,6 +25,10 @@ is "the command runs where it was installed" "$root/opt/x/bin/splitx" --version
 for guest in "$SX_BUILD_DIR"/guests/*; do
 	is "guest $(basename "$guest")" cmp "$guest" "$root/opt/x/lib/splitx/guests/$(basename "$guest")"
 done
+if [ -e "$SX_BUILD_DIR/lib/splitx-dpdk.so" ]; then
+	is "the plug-in for DPDK" cmp "$SX_BUILD_DIR/lib/splitx-dpdk.so" \
+		"$root/opt/x/lib/splitx/splitx-dpdk.so"
+fi
 for page in docs/*.1; do
 	is "page $(basename "$page")" cmp "$page" "$root/opt/x/share/man/man1/$(basename "$page")"
 done

@@ -342,6 +342,30 @@ static void the_link_goes_down_and_up(void **state)
 	finish();
 }
 
+static void a_port_without_a_link_is_a_link_that_is_down(void **state)
+{
+	net_open(&n, polled_of(state), 1, 0);
+	net_up(&n, NET_BIT(STATUS));
+	for (uint32_t i = 0; i < 3; i++) {
+		sx_store_relaxed(&n.backend->down, 1u);
+		net_settle(&n);
+		assert_int_equal(vw_config_interrupts(&n.d), 1);
+		assert_int_equal(link_status(), 0);
+		net_settle(&n);
+		assert_int_equal(vw_config_interrupts(&n.d), 0);
+		assert_int_equal(net_add_tx(&n, 0, &plain, out, 100, NULL), 0);
+		net_kick(&n, 1);
+		assert_int_equal(net_reap(&n, 1), 1);
+		assert_int_equal(net_stats(&n).tx_refused, i + 1);
+		sx_store_relaxed(&n.backend->down, 0u);
+		net_settle(&n);
+		assert_int_equal(vw_config_interrupts(&n.d), 1);
+		assert_int_equal(link_status(), VIRTIO_NET_S_LINK_UP);
+		send_and_compare(100, i, NULL);
+	}
+	finish();
+}
+
 static void a_port_that_goes_away_is_a_link_that_is_down(void **state)
 {
 	struct virtio_net_hdr_v1 hdr = {0};
@@ -436,6 +460,7 @@ int main(void)
 		BOTH(a_full_back_end_is_waited_for),
 		BOTH(pairs_are_apart),
 		BOTH(the_link_goes_down_and_up),
+		BOTH(a_port_without_a_link_is_a_link_that_is_down),
 		BOTH(a_port_that_goes_away_is_a_link_that_is_down),
 		BOTH(a_reset_forgets),
 		BOTH(what_cannot_be_is_refused),

@@ -582,7 +582,7 @@ static void a_tap_that_is_deleted_is_a_link_that_is_down(void **state)
 	start(NET_BIT(STATUS));
 	meet(0, 1);
 	delete_tap();
-	for (unsigned i = 0; i < 100 && !n.net.lost; i++)
+	for (unsigned i = 0; i < 100 && !n.net.absent; i++)
 		serve();
 	assert_int_equal(vw_read(&n.w, n.d.config + 6, 2), 0);
 	assert_int_equal(vw_config_interrupts(&n.d), 1);

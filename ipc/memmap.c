@@ -14,15 +14,16 @@
 
 struct sx_memmap_table {
 	unsigned count;
+	unsigned room;                 /* for so many ranges */
 	struct sx_memmap_span range[]; /* sorted by gpa, disjoint */
 };
 
-static struct sx_memmap_table *table_new(unsigned count)
+static struct sx_memmap_table *table_new(unsigned room)
 {
-	struct sx_memmap_table *t = malloc(sizeof(*t) + count * sizeof(t->range[0]));
+	struct sx_memmap_table *t = malloc(sizeof(*t) + room * sizeof(t->range[0]));
 
 	if (t)
-		t->count = count;
+		*t = (struct sx_memmap_table){.room = room};
 	return t;
 }
 
@@ -31,6 +32,7 @@ int sx_memmap_init(struct sx_memmap *m)
 	m->table = table_new(0);
 	if (!m->table)
 		return -ENOMEM;
+	m->spare = NULL;
 	pthread_mutex_init(&m->writers, NULL);
 	return 0;
 }
@@ -38,7 +40,8 @@ int sx_memmap_init(struct sx_memmap *m)
 void sx_memmap_destroy(struct sx_memmap *m)
 {
 	free(m->table);
-	m->table = NULL;
+	free(m->spare);
+	m->table = m->spare = NULL;
 	pthread_mutex_destroy(&m->writers);
 }
 
@@ -58,13 +61,28 @@ static unsigned find(const struct sx_memmap_table *t, sx_gpa gpa)
 	return lo;
 }
 
+/* A table for @count ranges that readers do not see: the spare one, if it is large enough. */
+static struct sx_memmap_table *take_table(struct sx_memmap *m, unsigned count)
+{
+	struct sx_memmap_table *t = m->spare;
+
+	if (t && t->room >= count)
+		m->spare = NULL;
+	else
+		t = table_new(count);
+	if (t)
+		t->count = count;
+	return t;
+}
+
 static void publish(struct sx_memmap *m, struct sx_memmap_table *fresh)
 {
 	struct sx_memmap_table *old = m->table;
 
 	rcu_assign_pointer(m->table, fresh);
 	synchronize_rcu();
-	free(old);
+	free(m->spare);
+	m->spare = old;
 }
 
 int sx_memmap_add(struct sx_memmap *m, sx_gpa gpa, uint64_t size, void *hva, unsigned flags,
@@ -95,7 +113,7 @@ int sx_memmap_add(struct sx_memmap *m, sx_gpa gpa, uint64_t size, void *hva, uns
 			     gpa, size, old->range[at].gpa);
 		goto out;
 	}
-	fresh = table_new(old->count + 1);
+	fresh = take_table(m, old->count + 1);
 	if (!fresh) {
 		rc = -ENOMEM;
 		goto out;
@@ -122,11 +140,13 @@ int sx_memmap_remove(struct sx_memmap *m, sx_gpa gpa)
 		rc = -ENOENT;
 		goto out;
 	}
-	fresh = table_new(old->count - 1);
-	if (!fresh) {
-		rc = -ENOMEM;
-		goto out;
-	}
+	/*
+	 * It is there and large enough: the table from before the last change had one range less
+	 * than this one, or one more.
+	 */
+	fresh = m->spare;
+	m->spare = NULL;
+	fresh->count = old->count - 1;
 	memcpy(fresh->range, old->range, at * sizeof(fresh->range[0]));
 	memcpy(&fresh->range[at], &old->range[at + 1],
 	       (old->count - at - 1) * sizeof(fresh->range[0]));

@@ -27,6 +27,8 @@ struct sx_memmap_table;
 
 struct sx_memmap {
 	struct sx_memmap_table *table; /* RCU-protected, never NULL after init */
+	struct sx_memmap_table
+		*spare; /* the writers': the one before, so that a remove needs none */
 	pthread_mutex_t writers;
 };
 
@@ -44,7 +46,8 @@ int sx_memmap_add(struct sx_memmap *m, sx_gpa gpa, uint64_t size, void *hva, uns
 		  struct sx_error *err);
 
 /*
- * Remove the range that begins at @gpa; -ENOENT if there is none. On return no reader uses it.
+ * Remove the range that begins at @gpa; -ENOENT if there is none. On return no reader uses it. It
+ * needs no memory, so it does not fail otherwise.
  * The calling thread must not be an online RCU reader (it would wait for itself).
  */
 int sx_memmap_remove(struct sx_memmap *m, sx_gpa gpa);

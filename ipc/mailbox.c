@@ -1,20 +1,54 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "ipc/mailbox.h"
 
+#include <errno.h>
+
 #include "ipc/wire/types.h"
 
-void sx_mailbox_init(struct sx_mailbox *mb)
+/* Of `senders`. */
+#define CLOSED 1u
+#define SENDER 2u
+
+void sx_mailbox_init(struct sx_mailbox *mb, void (*wake)(void *ctx), void *ctx)
 {
 	cds_wfcq_init(&mb->head, &mb->tail);
+	mb->senders = 0;
+	mb->wake = wake;
+	mb->ctx = ctx;
+}
+
+/* Wait until no sender is inside. Acquire pairs with the release in leave(). */
+static void await_senders(const struct sx_mailbox *mb)
+{
+	while (sx_load_acquire(&mb->senders) >= SENDER)
+		sx_pause();
 }
 
 void sx_mailbox_destroy(struct sx_mailbox *mb)
 {
+	await_senders(mb);
 	cds_wfcq_destroy(&mb->head, &mb->tail);
 }
 
-void sx_mailbox_send(struct sx_mailbox *mb, struct sx_mail *m, void (*run)(void *), void *ctx)
+/* Tell a closing owner that we are about to send; false: it has closed. */
+static bool enter(struct sx_mailbox *mb)
 {
+	/* Atomic with the one in sx_mailbox_close(): either it waits for us or we see it. */
+	return !(__atomic_fetch_add(&mb->senders, SENDER, __ATOMIC_ACQUIRE) & CLOSED);
+}
+
+/* Release pairs with the acquire in await_senders(): the mail is queued. */
+static void leave(struct sx_mailbox *mb)
+{
+	__atomic_fetch_sub(&mb->senders, SENDER, __ATOMIC_RELEASE);
+}
+
+int sx_mailbox_send(struct sx_mailbox *mb, struct sx_mail *m, void (*run)(void *), void *ctx)
+{
+	if (!enter(mb)) {
+		leave(mb);
+		return -ESHUTDOWN;
+	}
 	cds_wfcq_node_init(&m->node);
 	m->run = run;
 	m->ctx = ctx;
@@ -23,6 +57,10 @@ void sx_mailbox_send(struct sx_mailbox *mb, struct sx_mail *m, void (*run)(void 
 	m->sender.asleep = 0;
 	/* Wait-free; its xchg publishes *m to the dequeue in sx_mailbox_run(). */
 	cds_wfcq_enqueue(cds_wfcq_head_cast(&mb->head), &mb->tail, &m->node);
+	if (mb->wake)
+		mb->wake(mb->ctx);
+	leave(mb);
+	return 0;
 }
 
 void sx_mail_wait(struct sx_mail *m)
@@ -60,4 +98,12 @@ unsigned sx_mailbox_run(struct sx_mailbox *mb)
 		sx_store_release(&m->released, 1u);
 		count++;
 	}
+}
+
+unsigned sx_mailbox_close(struct sx_mailbox *mb)
+{
+	/* Relaxed: what was sent is seen by await_senders(). */
+	__atomic_fetch_or(&mb->senders, CLOSED, __ATOMIC_RELAXED);
+	await_senders(mb);
+	return sx_mailbox_run(mb);
 }

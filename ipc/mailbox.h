@@ -24,16 +24,22 @@ struct sx_mail {
 struct sx_mailbox {
 	struct cds_wfcq_head head;
 	struct cds_wfcq_tail tail;
+	uint32_t senders; /* twice as many as are in sx_mailbox_send(); and 1 once it is closed */
+	void (*wake)(void *ctx);
+	void *ctx;
 };
 
-void sx_mailbox_init(struct sx_mailbox *mb);
+/* @wake, if any, is called by a sender once its mail is there, for an owner that may sleep. */
+void sx_mailbox_init(struct sx_mailbox *mb, void (*wake)(void *ctx), void *ctx);
+/* Nobody sends any more, but for those who are just being refused. */
 void sx_mailbox_destroy(struct sx_mailbox *mb);
 
 /*
- * Queue @m, whose memory stays the sender's until sx_mail_wait() returns. Any thread. The sender
- * wakes the owner, if it may sleep, by its own means.
+ * Queue @m, whose memory stays the sender's until sx_mail_wait() returns. Any thread. What is
+ * queued is run for certain. -ESHUTDOWN when the mailbox is closed: then @m is not queued, and must
+ * not be waited for.
  */
-void sx_mailbox_send(struct sx_mailbox *mb, struct sx_mail *m, void (*run)(void *), void *ctx);
+int sx_mailbox_send(struct sx_mailbox *mb, struct sx_mail *m, void (*run)(void *), void *ctx);
 
 /* Wait until the owner has run @m. Not from the owner, and not as an online RCU reader. */
 void sx_mail_wait(struct sx_mail *m);
@@ -46,5 +52,11 @@ static inline bool sx_mailbox_pending(struct sx_mailbox *mb)
 
 /* Owner only: run all that is queued, without ever waiting for a sender; returns how many. */
 unsigned sx_mailbox_run(struct sx_mailbox *mb);
+
+/*
+ * Owner only, which will look no more: take no more mail, and run all that has been taken. Returns
+ * how many that were.
+ */
+unsigned sx_mailbox_close(struct sx_mailbox *mb);
 
 #endif

@@ -194,6 +194,8 @@ static void *loop(void *arg)
 			housekeeping(sc);
 	}
 	drain(sc);
+	/* What came meanwhile. From here on nobody would look. */
+	sx_mailbox_close(&sc->mailbox);
 	sx_rcu_unregister();
 	return NULL;
 }
@@ -271,29 +273,31 @@ static void nothing(void *ctx)
 	(void)ctx;
 }
 
-void sx_sidecore_send(struct sx_sidecore *sc, struct sx_mail *mail, void (*fn)(void *), void *ctx)
+int sx_sidecore_send(struct sx_sidecore *sc, struct sx_mail *mail, void (*fn)(void *), void *ctx)
 {
-	sx_mailbox_send(&sc->mailbox, mail, fn, ctx);
-	/* It may sleep, also for want of pollers. */
-	sx_sidecore_kick(sc);
+	return sx_mailbox_send(&sc->mailbox, mail, fn, ctx);
 }
 
-void sx_sidecore_call(struct sx_sidecore *sc, void (*fn)(void *), void *ctx)
+int sx_sidecore_call(struct sx_sidecore *sc, void (*fn)(void *), void *ctx)
 {
 	struct sx_mail mail;
+	int rc = sx_sidecore_send(sc, &mail, fn, ctx);
 
-	sx_sidecore_send(sc, &mail, fn, ctx);
-	sx_mail_wait(&mail);
+	if (rc == 0)
+		sx_mail_wait(&mail);
+	return rc;
 }
 
 int sx_sidecore_add(struct sx_sidecore *sc, struct sx_poller *p)
 {
 	struct request r = {.sc = sc, .p = p};
 
+	int rc;
+
 	if (p->sidecore)
 		return -EBUSY;
-	sx_sidecore_call(sc, do_add, &r);
-	return r.rc;
+	rc = sx_sidecore_call(sc, do_add, &r);
+	return rc < 0 ? rc : r.rc;
 }
 
 void sx_sidecore_remove(struct sx_poller *p)
@@ -302,7 +306,10 @@ void sx_sidecore_remove(struct sx_poller *p)
 
 	if (!r.sc)
 		return;
-	sx_sidecore_call(r.sc, do_remove, &r);
+	/* It stops, and lets go of all its pollers: acquire pairs with the release there. */
+	if (sx_sidecore_call(r.sc, do_remove, &r) < 0)
+		while (sx_load_acquire(&p->sidecore) == r.sc)
+			sched_yield();
 	/* Pairs with the acquire in sx_poller_kick(). */
 	sx_store_release(&p->sidecore, (struct sx_sidecore *)NULL);
 }
@@ -322,6 +329,7 @@ int sx_sidecore_move(struct sx_sidecore *to, struct sx_poller *p)
 
 void sx_sidecore_sync(struct sx_sidecore *sc)
 {
+	/* One that refuses, for it stops, brings them up to date by itself. */
 	sx_sidecore_call(sc, do_sync, sc);
 }
 
@@ -332,6 +340,11 @@ void sx_sidecore_kick(struct sx_sidecore *sc)
 	/* Fails only when 2^64 - 2 kicks are pending, and then it is awake soon anyway. */
 	if (write(sc->kick_fd, &one, sizeof(one)) < 0)
 		return;
+}
+
+static void wake(void *sidecore)
+{
+	sx_sidecore_kick(sidecore);
 }
 
 void sx_poller_kick(struct sx_poller *p)
@@ -426,7 +439,8 @@ int sx_sidecore_start(struct sx_sidecore **out, const struct sx_sidecore_config 
 			     strerror(errno));
 		goto fail;
 	}
-	sx_mailbox_init(&sc->mailbox);
+	/* It may sleep, also for want of pollers. */
+	sx_mailbox_init(&sc->mailbox, wake, sc);
 	rc = start_thread(sc, err);
 	if (rc < 0)
 		goto fail_mailbox;

@@ -45,7 +45,8 @@ int sx_sidecore_start(struct sx_sidecore **sc, const struct sx_sidecore_config *
  * passed), then ends. Pollers still there are removed. NULL is allowed.
  *
  * This and the calls below: any thread but a sidecore's, and not as an online RCU reader. They
- * return when it has happened.
+ * return when it has happened. Those that are under way in other threads while it stops are either
+ * done or refused with -ESHUTDOWN; nobody may begin one once this has returned.
  */
 void sx_sidecore_stop(struct sx_sidecore *sc);
 
@@ -56,10 +57,14 @@ void sx_sidecore_remove(struct sx_poller *p);
 /* Hand it to another sidecore; what it has not yet taken stays for its next turn there. */
 int sx_sidecore_move(struct sx_sidecore *to, struct sx_poller *p);
 
-/* Run @fn on the sidecore's thread, between two turns of its loop, and wait for it. */
-void sx_sidecore_call(struct sx_sidecore *sc, void (*fn)(void *), void *ctx);
-/* The same without waiting: sx_mail_wait() on @mail, which lives until then, says when. */
-void sx_sidecore_send(struct sx_sidecore *sc, struct sx_mail *mail, void (*fn)(void *), void *ctx);
+/*
+ * Run @fn on the sidecore's thread, between two turns of its loop, and wait for it. -ESHUTDOWN,
+ * and it is not run, when the sidecore stops.
+ */
+int sx_sidecore_call(struct sx_sidecore *sc, void (*fn)(void *), void *ctx);
+/* The same without waiting: if it is not refused, sx_mail_wait() on @mail, which lives until then,
+ * says when. */
+int sx_sidecore_send(struct sx_sidecore *sc, struct sx_mail *mail, void (*fn)(void *), void *ctx);
 
 /* Bring its pollers' `polls` up to date. */
 void sx_sidecore_sync(struct sx_sidecore *sc);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* ipc/mailbox.h: every letter is run once, in its sender's order, and not touched afterwards. */
+#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -45,7 +46,7 @@ static void an_empty_mailbox_has_nothing_to_run(void **state)
 	struct sx_mailbox mb;
 
 	(void)state;
-	sx_mailbox_init(&mb);
+	sx_mailbox_init(&mb, NULL, NULL);
 	assert_false(sx_mailbox_pending(&mb));
 	assert_int_equal(sx_mailbox_run(&mb), 0);
 	sx_mailbox_destroy(&mb);
@@ -59,7 +60,7 @@ static void letters_are_run_in_order_and_once(void **state)
 	struct note note[5];
 
 	(void)state;
-	sx_mailbox_init(&mb);
+	sx_mailbox_init(&mb, NULL, NULL);
 	for (unsigned i = 0; i < 5; i++) {
 		note[i] = (struct note){&list, 10 + i};
 		sx_mailbox_send(&mb, &mail[i], append, &note[i]);
@@ -87,7 +88,7 @@ static void a_letter_half_sent_is_not_waited_for(void **state)
 	struct cds_wfcq_node *before;
 
 	(void)state;
-	sx_mailbox_init(&mb);
+	sx_mailbox_init(&mb, NULL, NULL);
 	half.ctx = &note;
 	sx_mailbox_send(&mb, &whole, append, &note);
 	/* The two steps of liburcu's enqueue. */
@@ -112,7 +113,7 @@ static void a_letter_can_be_sent_again(void **state)
 
 	(void)state;
 	memset(&mail, 0xff, sizeof(mail)); /* as a stack may be */
-	sx_mailbox_init(&mb);
+	sx_mailbox_init(&mb, NULL, NULL);
 	for (unsigned i = 1; i <= 10; i++) {
 		sx_mailbox_send(&mb, &mail, append, &note);
 		assert_int_equal(mail.done, 0);
@@ -127,13 +128,14 @@ struct chain {
 	struct sx_mailbox *mb;
 	struct sx_mail mail;
 	struct note note;
+	int rc; /* of the one that it sends */
 };
 
 static void send_another(void *ctx)
 {
 	struct chain *c = ctx;
 
-	sx_mailbox_send(c->mb, &c->mail, append, &c->note);
+	c->rc = sx_mailbox_send(c->mb, &c->mail, append, &c->note);
 }
 
 static void mail_sent_by_mail_is_run_too(void **state)
@@ -144,11 +146,71 @@ static void mail_sent_by_mail_is_run_too(void **state)
 	struct chain chain = {.mb = &mb, .note = {&list, 3}};
 
 	(void)state;
-	sx_mailbox_init(&mb);
+	sx_mailbox_init(&mb, NULL, NULL);
 	sx_mailbox_send(&mb, &first, send_another, &chain);
 	assert_int_equal(sx_mailbox_run(&mb), 2);
 	assert_int_equal(list.count, 1);
 	assert_int_equal(list.number[0], 3);
+	sx_mailbox_destroy(&mb);
+}
+
+static void who_may_sleep_is_woken_by_each_letter(void **state)
+{
+	struct sx_mailbox mb;
+	struct sx_mail mail[3];
+	struct list woken = {.count = 0}, list = {.count = 0};
+	struct note wake = {&woken, 7}, note = {&list, 1};
+
+	(void)state;
+	sx_mailbox_init(&mb, append, &wake);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(sx_mailbox_send(&mb, &mail[i], append, &note), 0);
+		assert_int_equal(woken.count, i + 1);
+	}
+	sx_mailbox_close(&mb);
+	assert_int_equal(sx_mailbox_send(&mb, &mail[0], append, &note), -ESHUTDOWN);
+	assert_int_equal(woken.count, 3);
+	sx_mailbox_destroy(&mb);
+}
+
+static void a_closed_mailbox_has_run_all_and_takes_no_more(void **state)
+{
+	struct sx_mailbox mb;
+	struct sx_mail mail[4];
+	struct list list = {.count = 0};
+	struct note note = {&list, 1};
+
+	(void)state;
+	sx_mailbox_init(&mb, NULL, NULL);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(sx_mailbox_send(&mb, &mail[i], append, &note), 0);
+	assert_int_equal(sx_mailbox_close(&mb), 3);
+	assert_int_equal(list.count, 3);
+	for (unsigned i = 0; i < 3; i++)
+		sx_mail_wait(&mail[i]);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(sx_mailbox_send(&mb, &mail[3], append, &note), -ESHUTDOWN);
+	assert_false(sx_mailbox_pending(&mb));
+	assert_int_equal(sx_mailbox_run(&mb), 0);
+	assert_int_equal(list.count, 3);
+	sx_mailbox_destroy(&mb);
+}
+
+/* What the last letters send comes too late. */
+static void a_letter_from_the_last_ones_is_refused(void **state)
+{
+	struct sx_mailbox mb;
+	struct sx_mail last;
+	struct list list = {.count = 0};
+	struct chain chain = {.mb = &mb, .note = {&list, 3}};
+
+	(void)state;
+	sx_mailbox_init(&mb, NULL, NULL);
+	sx_mailbox_send(&mb, &last, send_another, &chain);
+	assert_int_equal(sx_mailbox_close(&mb), 1);
+	sx_mail_wait(&last);
+	assert_int_equal(chain.rc, -ESHUTDOWN);
+	assert_int_equal(list.count, 0);
 	sx_mailbox_destroy(&mb);
 }
 
@@ -249,7 +311,7 @@ static void exchange(unsigned lag_ns)
 	pthread_t owning, sending[SENDERS];
 	uint64_t sent = 0;
 
-	sx_mailbox_init(&owner.mb);
+	sx_mailbox_init(&owner.mb, NULL, NULL);
 	assert_int_equal(pthread_create(&owning, NULL, own, &owner), 0);
 	for (unsigned i = 0; i < SENDERS; i++) {
 		sender[i] = (struct sender){.owner = &owner};
@@ -282,6 +344,66 @@ static void many_senders_that_fall_asleep_are_woken(void **state)
 	exchange(30000);
 }
 
+/* ---- closing while others send ---- */
+
+struct late {
+	struct sx_mailbox *mb;
+	uint64_t taken;   /* letters that were not refused */
+	uint64_t undone;  /* ... and had not run when the wait for them was over */
+	uint32_t started; /* atomic */
+};
+
+static void mark(void *ran)
+{
+	*(bool *)ran = true;
+}
+
+static void *send_until_refused(void *arg)
+{
+	struct late *l = arg;
+	struct sx_mail mail;
+	bool ran = false;
+
+	while (sx_mailbox_send(l->mb, &mail, mark, &ran) == 0) {
+		sx_mail_wait(&mail);
+		l->taken++;
+		l->undone += !ran;
+		ran = false;
+		sx_store_release(&l->started, 1u);
+	}
+	l->undone += ran; /* refused, and run all the same */
+	return NULL;
+}
+
+/* The owner closes in the midst of it; nobody is left waiting, which the alarm would tell. */
+static void who_sends_to_one_that_closes_is_heard_or_refused(void **state)
+{
+	(void)state;
+	for (unsigned round = 0; round < 100; round++) {
+		struct sx_mailbox mb;
+		struct late late[SENDERS];
+		pthread_t thread[SENDERS];
+		uint64_t run = 0, taken = 0;
+
+		sx_mailbox_init(&mb, NULL, NULL);
+		for (unsigned i = 0; i < SENDERS; i++) {
+			late[i] = (struct late){.mb = &mb};
+			assert_int_equal(
+				pthread_create(&thread[i], NULL, send_until_refused, &late[i]), 0);
+		}
+		while (!sx_load_acquire(&late[round % SENDERS].started))
+			run += sx_mailbox_run(&mb);
+		run += sx_mailbox_close(&mb);
+		for (unsigned i = 0; i < SENDERS; i++) {
+			pthread_join(thread[i], NULL);
+			assert_int_equal(late[i].undone, 0);
+			taken += late[i].taken;
+		}
+		assert_true(run == taken && taken > 0);
+		sx_mailbox_destroy(&mb);
+	}
+}
+
 struct slow {
 	bool entered;
 	bool left;
@@ -305,7 +427,7 @@ static void done_means_that_run_has_returned(void **state)
 	pthread_t owning;
 
 	(void)state;
-	sx_mailbox_init(&owner.mb);
+	sx_mailbox_init(&owner.mb, NULL, NULL);
 	assert_int_equal(pthread_create(&owning, NULL, own, &owner), 0);
 	sx_mailbox_send(&owner.mb, &mail, run_slowly, &slow);
 	sx_mail_wait(&mail);
@@ -324,6 +446,10 @@ int main(void)
 		cmocka_unit_test(a_letter_half_sent_is_not_waited_for),
 		cmocka_unit_test(a_letter_can_be_sent_again),
 		cmocka_unit_test(mail_sent_by_mail_is_run_too),
+		cmocka_unit_test(who_may_sleep_is_woken_by_each_letter),
+		cmocka_unit_test(a_closed_mailbox_has_run_all_and_takes_no_more),
+		cmocka_unit_test(a_letter_from_the_last_ones_is_refused),
+		cmocka_unit_test(who_sends_to_one_that_closes_is_heard_or_refused),
 		cmocka_unit_test(many_senders_each_keep_their_order),
 		cmocka_unit_test(many_senders_that_fall_asleep_are_woken),
 		cmocka_unit_test(done_means_that_run_has_returned),

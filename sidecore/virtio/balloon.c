@@ -36,19 +36,14 @@ enum {
 #define CONFIG_TARGET offsetof(struct virtio_balloon_config, num_pages)
 #define CONFIG_ACTUAL offsetof(struct virtio_balloon_config, actual)
 
-static void count(uint64_t *counter, uint64_t more)
-{
-	sx_store_relaxed(counter, *counter + more);
-}
-
 static void give_back(struct sx_virtio_balloon *b, const void *at, size_t len)
 {
 	ssize_t n = sx_region_discard(b->ram, at, len);
 
 	if (n < 0)
-		count(&b->counts.kept, 1);
+		sx_count(&b->counts.kept, 1);
 	else
-		count(&b->counts.returned, (uint64_t)n);
+		sx_count(&b->counts.returned, (uint64_t)n);
 }
 
 /* ---- the balloon: single pages ---- */
@@ -100,12 +95,12 @@ static void inflate(struct sx_virtio_balloon *b, size_t page, struct run *run)
 	uint8_t *at = (uint8_t *)b->ram->base + page * SX_BALLOON_PAGE;
 
 	if (b->inside[page / 64] & bit_of(page)) {
-		count(&b->counts.repeated, 1);
+		sx_count(&b->counts.repeated, 1);
 		return;
 	}
 	b->inside[page / 64] |= bit_of(page);
-	count(&b->counts.inflated, 1);
-	count(&b->counts.pages, 1);
+	sx_count(&b->counts.inflated, 1);
+	sx_count(&b->counts.pages, 1);
 	if (b->ram->page_size == SX_BALLOON_PAGE)
 		extend_run(b, run, at);
 	else if (is_whole(b, page))
@@ -119,12 +114,12 @@ static void inflate(struct sx_virtio_balloon *b, size_t page, struct run *run)
 static void deflate(struct sx_virtio_balloon *b, size_t page)
 {
 	if (!(b->inside[page / 64] & bit_of(page))) {
-		count(&b->counts.repeated, 1);
+		sx_count(&b->counts.repeated, 1);
 		return;
 	}
 	b->inside[page / 64] &= ~bit_of(page);
-	count(&b->counts.deflated, 1);
-	count(&b->counts.pages, UINT64_MAX);
+	sx_count(&b->counts.deflated, 1);
+	sx_count(&b->counts.pages, UINT64_MAX);
 }
 
 /* Which page of the memory that may be given back is the guest's @pfn? False: none. */
@@ -220,7 +215,7 @@ static unsigned take_report(struct sx_virtio_balloon *b, struct sx_virtqueue *vq
 		give_back(b, piece[i].iov_base, piece[i].iov_len);
 		len += piece[i].iov_len;
 	}
-	count(&b->counts.reported, len);
+	sx_count(&b->counts.reported, len);
 	/* Pushed after the pages have gone: from then on the driver may fill them. */
 	go_on(b, vq, &chain, len, chain.writable_len);
 	return 1;
@@ -344,6 +339,19 @@ static void config_write(struct sx_virtio_device *dev, uint32_t offset, unsigned
 		dev->refused++;
 }
 
+static const char *const count_names[] = {
+	"inflated", "deflated", "repeated", "bytes_reported", "bytes_returned", "kept", NULL};
+
+static void counts(const struct sx_virtio_device *dev, uint64_t *count)
+{
+	const struct sx_balloon_counts *c = &((const struct sx_virtio_balloon *)dev)->counts;
+	const uint64_t *const counter[] = {&c->inflated, &c->deflated, &c->repeated,
+					   &c->reported, &c->returned, &c->kept};
+
+	for (size_t i = 0; i < sizeof(counter) / sizeof(counter[0]); i++)
+		count[i] = sx_load_relaxed(counter[i]);
+}
+
 static const struct sx_virtio_ops ops = {
 	.name = "virtio-balloon",
 	.id = VIRTIO_ID_BALLOON,
@@ -352,6 +360,8 @@ static const struct sx_virtio_ops ops = {
 	.asked = asked,
 	.config_write = config_write,
 	.reset = reset,
+	.count_names = count_names,
+	.counts = counts,
 };
 
 int sx_virtio_balloon_init(struct sx_virtio_balloon *b, uint64_t target,

@@ -2,10 +2,11 @@
 #include "cli/machine_run.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#include "ipc/thread.h"
 
 static void *vcpu_thread(void *arg)
 {
@@ -21,24 +22,8 @@ static void *vcpu_thread(void *arg)
 
 static int start_thread(struct sx_machine_thread *t, int rt_priority, struct sx_error *err)
 {
-	struct sched_param param = {.sched_priority = rt_priority};
-	pthread_attr_t attr;
-	cpu_set_t set;
-	int rc;
+	int rc = sx_thread_start(&t->id, t->cpu, rt_priority, vcpu_thread, t);
 
-	pthread_attr_init(&attr);
-	if (t->cpu >= 0) {
-		CPU_ZERO(&set);
-		CPU_SET((unsigned)t->cpu, &set);
-		pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
-	}
-	if (rt_priority) {
-		pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED);
-		pthread_attr_setschedpolicy(&attr, SCHED_FIFO);
-		pthread_attr_setschedparam(&attr, &param);
-	}
-	rc = -pthread_create(&t->id, &attr, vcpu_thread, t);
-	pthread_attr_destroy(&attr);
 	if (rc < 0)
 		return sx_fail(err, rc, "cannot start the thread of vCPU %u on CPU %d: %s",
 			       t->vcpu->index, t->cpu, strerror(-rc));

@@ -13,6 +13,7 @@
 #include <x86intrin.h>
 
 #include "ipc/rcu.h"
+#include "ipc/thread.h"
 #include "ipc/wire/types.h"
 
 #define NAME_SIZE 32
@@ -369,45 +370,10 @@ int sx_sidecore_kick_fd(const struct sx_sidecore *sc)
 
 /* ---- start and stop ---- */
 
-static int set_attributes(pthread_attr_t *attr, const struct sx_sidecore_config *config)
-{
-	struct sched_param param = {.sched_priority = config->rt_priority};
-	cpu_set_t *set;
-	size_t size;
-	int rc = 0;
-
-	if (config->rt_priority) {
-		rc = pthread_attr_setinheritsched(attr, PTHREAD_EXPLICIT_SCHED);
-		if (!rc)
-			rc = pthread_attr_setschedpolicy(attr, SCHED_FIFO);
-		if (!rc)
-			rc = pthread_attr_setschedparam(attr, &param);
-	}
-	if (rc || config->cpu < 0)
-		return -rc;
-	set = CPU_ALLOC((size_t)config->cpu + 1);
-	size = CPU_ALLOC_SIZE((size_t)config->cpu + 1);
-	if (!set)
-		return -ENOMEM;
-	CPU_ZERO_S(size, set);
-	CPU_SET_S((size_t)config->cpu, size, set);
-	rc = pthread_attr_setaffinity_np(attr, size, set);
-	CPU_FREE(set);
-	return -rc;
-}
-
 static int start_thread(struct sx_sidecore *sc, struct sx_error *err)
 {
-	pthread_attr_t attr;
-	int rc;
+	int rc = sx_thread_start(&sc->thread, sc->config.cpu, sc->config.rt_priority, loop, sc);
 
-	rc = -pthread_attr_init(&attr);
-	if (rc < 0)
-		return rc;
-	rc = set_attributes(&attr, &sc->config);
-	if (rc == 0)
-		rc = -pthread_create(&sc->thread, &attr, loop, sc);
-	pthread_attr_destroy(&attr);
 	if (rc == -EPERM)
 		return sx_fail(err, rc,
 			       "no permission for real-time scheduling; run as root, raise the "

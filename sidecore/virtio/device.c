@@ -185,7 +185,7 @@ static void begin_reset(struct sx_virtio_device *dev)
 	dev->resetting = true;
 	for (unsigned i = 0; i < dev->queues; i++) {
 		dev->control[i].enabled = false;
-		sx_virtio_want(dev, i, SX_VIRTIO_STOPPED);
+		sx_virtio_want(dev, i, false);
 	}
 	for (unsigned i = 0; i < dev->groups; i++)
 		sx_virtio_attract(&dev->group[i]);
@@ -218,7 +218,7 @@ static bool features_ok(struct sx_virtio_device *dev)
 static void start_queue(struct sx_virtio_device *dev, unsigned queue)
 {
 	dev->control[queue].setup.features = dev->features;
-	sx_virtio_want(dev, queue, SX_VIRTIO_RUNNING);
+	sx_virtio_want(dev, queue, true);
 	sx_virtio_attract(&dev->group[dev->queue[queue].group]);
 }
 
@@ -326,7 +326,7 @@ void sx_virtio_queue_reset(struct sx_virtio_device *dev, unsigned queue)
 	c = &dev->control[queue];
 	c->resetting = true;
 	c->enabled = false;
-	sx_virtio_want(dev, queue, SX_VIRTIO_STOPPED);
+	sx_virtio_want(dev, queue, false);
 	sx_virtio_attract(&dev->group[dev->queue[queue].group]);
 }
 

@@ -139,8 +139,8 @@ struct sx_virtio_queue_control {
 	struct sx_vq_setup setup; /* control thread's while `want` and `is` say stopped */
 	bool enabled;             /* control thread's */
 	bool resetting;           /* control thread's: the driver resets this queue alone */
-	uint32_t want;            /* written by the control thread */
-	uint32_t is;              /* written by the group */
+	uint32_t want;            /* written by the control thread; odd: to run */
+	uint32_t is;              /* written by the group: `want` as it has come about */
 };
 
 struct sx_virtio_group {

@@ -4,29 +4,43 @@
  *
  * The control thread says for each queue what it wants, and the group says what is:
  *
- *   control: fills `setup`, stores want = RUNNING (release), and attention (release)
- *   group:   takes attention, loads want (acquire), starts the queue, stores is = RUNNING
- *   control: stores want = STOPPED, and attention
+ *   control: fills `setup`, makes want odd (release), and stores attention (release)
+ *   group:   takes attention, loads want (acquire), starts the queue, stores is = want
+ *   control: makes want even, and stores attention
  *   group:   takes attention, asks the model until nothing is under way, stops the queue, stores
- *            is = STOPPED (release)
- *   control: loads is (acquire); set-up and features are its own again
+ *            is = want (release)
+ *   control: loads is (acquire); once it is `want`, set-up and features are its own again
+ *
+ * Each change of mind is another number: a queue that is asked to stop before the group has heard
+ * that it should run may be starting right now, and has not stopped until the group says so.
  */
 #include "ipc/wire/types.h"
 #include "sidecore/sidecore.h"
 #include "sidecore/virtio/device_internal.h"
 
+/* Does this value of `want` or `is` say that the queue runs? */
+static bool runs(uint32_t state)
+{
+	return state & 1;
+}
+
 /* ---- the control thread's half ---- */
 
-void sx_virtio_want(struct sx_virtio_device *dev, unsigned queue, enum sx_virtio_queue_state want)
+void sx_virtio_want(struct sx_virtio_device *dev, unsigned queue, bool to_run)
 {
+	struct sx_virtio_queue_control *c = &dev->control[queue];
+
 	/* Release pairs with the acquire in settle(): the group sees set-up and features. */
-	sx_store_release(&dev->control[queue].want, (uint32_t)want);
+	if (runs(c->want) != to_run)
+		sx_store_release(&c->want, c->want + 1);
 }
 
 bool sx_virtio_is_stopped(const struct sx_virtio_device *dev, unsigned queue)
 {
+	const struct sx_virtio_queue_control *c = &dev->control[queue];
+
 	/* Acquire pairs with the release in settle(): the group does not use the queue any more. */
-	return sx_load_acquire(&dev->control[queue].is) == SX_VIRTIO_STOPPED;
+	return !runs(c->want) && sx_load_acquire(&c->is) == c->want;
 }
 
 void sx_virtio_attract(struct sx_virtio_group *g)
@@ -66,7 +80,6 @@ static void start(struct sx_virtio_device *dev, struct sx_virtqueue *vq,
 {
 	int rc = sx_virtqueue_start(vq, &c->setup);
 
-	sx_store_relaxed(&c->is, SX_VIRTIO_RUNNING);
 	if (rc < 0) {
 		fault(dev, vq);
 		return;
@@ -86,15 +99,15 @@ static bool settle(struct sx_virtio_device *dev, struct sx_virtqueue *vq)
 
 	if (want == c->is)
 		return true;
-	if (want == SX_VIRTIO_RUNNING) {
+	if (runs(want)) {
 		start(dev, vq, c);
-		return true;
+	} else if (runs(c->is)) {
+		if (dev->ops->queue_stop && !dev->ops->queue_stop(dev, vq))
+			return false;
+		sx_virtqueue_stop(vq);
 	}
-	if (dev->ops->queue_stop && !dev->ops->queue_stop(dev, vq))
-		return false;
-	sx_virtqueue_stop(vq);
 	/* Pairs with the acquire in sx_virtio_is_stopped(). */
-	sx_store_release(&c->is, SX_VIRTIO_STOPPED);
+	sx_store_release(&c->is, want);
 	return true;
 }
 
@@ -102,7 +115,7 @@ static bool is_served(const struct sx_virtio_device *dev, const struct sx_virtqu
 {
 	const struct sx_virtio_queue_control *c = &dev->control[vq->index];
 
-	return vq->running && sx_load_relaxed(&c->want) == SX_VIRTIO_RUNNING &&
+	return vq->running && runs(sx_load_relaxed(&c->want)) &&
 	       !(sx_load_relaxed(&dev->status) & VIRTIO_CONFIG_S_NEEDS_RESET);
 }
 

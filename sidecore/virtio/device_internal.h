@@ -7,14 +7,8 @@
 
 #include "sidecore/virtio/device.h"
 
-/* Values of `want` and `is` of struct sx_virtio_queue_control. */
-enum sx_virtio_queue_state {
-	SX_VIRTIO_STOPPED = 0,
-	SX_VIRTIO_RUNNING = 1,
-};
-
 /* Control thread: what should become of a queue, and what has. */
-void sx_virtio_want(struct sx_virtio_device *dev, unsigned queue, enum sx_virtio_queue_state want);
+void sx_virtio_want(struct sx_virtio_device *dev, unsigned queue, bool to_run);
 bool sx_virtio_is_stopped(const struct sx_virtio_device *dev, unsigned queue);
 
 /* Have the group see to it: at once in trap mode, at its next turn in split mode. */

@@ -362,6 +362,7 @@ static void the_size_is_there_before_the_driver(void)
 
 	vw_stop(&b.d);
 	turn();
+	assert_int_equal(vw_status(&b.d), 0);
 	sx_virtio_console_resize(&b.console, 132, 43);
 	assert_int_equal(vw_config_interrupts(&b.d), 0);
 	bring_up(features);

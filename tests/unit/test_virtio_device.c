@@ -427,6 +427,29 @@ static void a_reset_waits_for_what_is_under_way(void **state)
 	assert_true(echo(3, 1));
 }
 
+/* A group that has not heard yet that its queues should run may be starting them right now. */
+static void a_reset_waits_for_who_may_be_starting(void **state)
+{
+	(void)state;
+	bring_up(0);
+	vw_stop(&d);
+	turn();
+	assert_int_equal(vw_negotiate(&d, 0), 0);
+	for (unsigned i = 0; i < QUEUES; i++)
+		vw_add_queue(&d, SIZE);
+	vw_start(&d);
+	write_status(0);
+	assert_int_equal(vw_status(&d), UP);
+	turn();
+	assert_int_equal(vw_status(&d), 0);
+	/* It had no reason to start them any more. */
+	for (unsigned i = 0; i < QUEUES; i++)
+		assert_int_equal(m.started[i], 1);
+	vw_stop(&d);
+	bring_up(0);
+	assert_true(echo(3, 1));
+}
+
 /* Completions that come while the driver waits for its reset are not shown to it. */
 static void a_late_completion_is_not_seen(void **state)
 {
@@ -787,6 +810,7 @@ int main(void)
 		SPLIT(a_reset_waits_for_what_is_under_way),
 		TRAP(a_late_completion_is_not_seen),
 		SPLIT(a_late_completion_is_not_seen),
+		SPLIT(a_reset_waits_for_who_may_be_starting),
 		TRAP(one_queue_is_reset_alone),
 		SPLIT(one_queue_is_reset_alone),
 		TRAP(a_queue_reset_must_be_negotiated),

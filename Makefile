@@ -230,8 +230,8 @@ bench: ## The same with its figures as JSON and a chart as SVG under build/bench
 bench-lab: ## The suites that boot Linux, in the emulated AMD host, beside QEMU
 	@lab/setup.sh build lab
 	+@$(SUBMAKE) all
-	@BUILD=$(BUILD) bench/lab.sh boot
-	@BUILD=$(BUILD) bench/lab.sh virtio
+	@BUILD=$(BUILD) bench/lab.sh boot --rounds 5 --svg $(BUILD)/bench/boot-lab.svg
+	@BUILD=$(BUILD) bench/lab.sh virtio --rounds 3 --svg $(BUILD)/bench/virtio-lab.svg
 
 # --- tests -------------------------------------------------------------------------------------
 

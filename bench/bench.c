@@ -68,6 +68,7 @@ static void usage(FILE *to)
 	      "      --sidecores L    the sidecore's CPU (default: chosen)\n"
 	      "      --kernel FILE    the Linux kernel of suites that boot one\n"
 	      "      --initrd FILE    its initramfs, as bench/lab.sh makes it\n"
+	      "      --mode MODE      measure there in this mode only: trap, split or qemu\n"
 	      "      --wait POLICY    how splitx waits there, as splitx run has it (default: hot)\n"
 	      "      --where NAME     what the report calls this machine (default: native)\n"
 	      "      --help           show this\n"
@@ -85,6 +86,7 @@ enum {
 	OPT_SIDECORES,
 	OPT_KERNEL,
 	OPT_INITRD,
+	OPT_MODE,
 	OPT_WAIT,
 	OPT_WHERE,
 	OPT_HELP,
@@ -98,11 +100,20 @@ static const struct option long_options[] = {
 	{"sidecores", required_argument, NULL, OPT_SIDECORES},
 	{"kernel", required_argument, NULL, OPT_KERNEL},
 	{"initrd", required_argument, NULL, OPT_INITRD},
+	{"mode", required_argument, NULL, OPT_MODE},
 	{"wait", required_argument, NULL, OPT_WAIT},
 	{"where", required_argument, NULL, OPT_WHERE},
 	{"help", no_argument, NULL, OPT_HELP},
 	{NULL, 0, NULL, 0},
 };
+
+static int parse_mode(struct options *o, const char *text, struct sx_error *err)
+{
+	if (strcmp(text, "trap") != 0 && strcmp(text, "split") != 0 && strcmp(text, "qemu") != 0)
+		return sx_fail(err, -EINVAL, "--mode is trap, split or qemu, not '%s'", text);
+	o->bench.mode = text;
+	return 0;
+}
 
 static int parse_option(struct options *o, int opt, const char *arg, struct sx_error *err)
 {
@@ -133,6 +144,8 @@ static int parse_option(struct options *o, int opt, const char *arg, struct sx_e
 	case OPT_INITRD:
 		o->bench.initrd = arg;
 		return 0;
+	case OPT_MODE:
+		return parse_mode(o, arg, err);
 	case OPT_WAIT:
 		o->bench.wait = arg;
 		return 0;

@@ -8,7 +8,6 @@
 
 #include "bench/contestant.h"
 #include "bench/kvmcount.h"
-#include "bench/paths.h"
 #include "bench/progress.h"
 #include "bench/smaps.h"
 #include "bench/vmm.h"
@@ -51,13 +50,9 @@ struct suite {
 	struct sx_progress progress;
 	struct measured measured[CONTESTANTS];
 	struct sx_vmm vmm;
-	bool have_qemu;
+	bool takes_part[CONTESTANTS];
+	unsigned parts; /* how many do */
 };
-
-static bool takes_part(const struct suite *s, size_t i)
-{
-	return s->have_qemu || !contestants[i].qemu_machine;
-}
 
 /* ---- measuring ---- */
 
@@ -130,7 +125,7 @@ static int run_round(struct suite *s, struct sx_error *err)
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < CONTESTANTS; i++) {
-		if (!takes_part(s, i))
+		if (!s->takes_part[i])
 			continue;
 		sx_progress_step(&s->progress, contestants[i].mode);
 		rc = boot(s, i, err);
@@ -184,6 +179,14 @@ static double private_kib(const struct sx_report *r, const char *name)
 	return SX_NOT_MEASURED;
 }
 
+/* With --mode only what was measured is held against something. */
+static int add_target(struct suite *s, const struct sx_report_target *t, struct sx_error *err)
+{
+	if (s->opt->mode && t->measured == SX_NOT_MEASURED)
+		return 0;
+	return sx_report_add_target(s->report, t, err);
+}
+
 static int add_targets(struct suite *s, struct sx_error *err)
 {
 	static const char *const modes[] = {"trap", "split"};
@@ -200,7 +203,7 @@ static int add_targets(struct suite *s, struct sx_error *err)
 		};
 
 		snprintf(t.name, sizeof(t.name), "%s, %s / qemu microvm", ops[what], modes[k % 2]);
-		rc = sx_report_add_target(s->report, &t, err);
+		rc = add_target(s, &t, err);
 	}
 	for (size_t k = 0; rc == 0 && k < 2; k++) {
 		struct sx_report_target t = {.unit = "KiB", .bound = SX_AT_MOST, .target = 10240};
@@ -209,7 +212,7 @@ static int add_targets(struct suite *s, struct sx_error *err)
 		snprintf(name, sizeof(name), "private_%s_kib", modes[k]);
 		t.measured = private_kib(s->report, name);
 		snprintf(t.name, sizeof(t.name), "private memory of the VMM, %s", modes[k]);
-		rc = sx_report_add_target(s->report, &t, err);
+		rc = add_target(s, &t, err);
 	}
 	return rc;
 }
@@ -220,10 +223,10 @@ static int report(struct suite *s, struct sx_error *err)
 
 	for (unsigned what = 0; rc == 0 && what < WHATS; what++)
 		for (size_t i = 0; rc == 0 && i < CONTESTANTS; i++)
-			if (takes_part(s, i))
+			if (s->takes_part[i])
 				rc = add_row(s, (enum what)what, i, err);
 	for (size_t i = 0; rc == 0 && i < CONTESTANTS; i++)
-		if (takes_part(s, i))
+		if (s->takes_part[i])
 			rc = add_memory(s, i, err);
 	return rc < 0 ? rc : add_targets(s, err);
 }
@@ -240,11 +243,12 @@ static int open_suite(struct suite *s, struct sx_error *err)
 		if (rc == 0)
 			rc = sx_samples_init(&s->measured[i].private_kib, s->opt->rounds, err);
 	}
-	s->have_qemu = sx_path_has_program(SX_QEMU);
-	if (rc == 0 && !s->have_qemu)
-		rc = sx_report_add_note(s->report, err, "QEMU left out: %s is not in PATH",
-					SX_QEMU);
-	return rc;
+	if (rc == 0)
+		rc = sx_contestants_choose(contestants, CONTESTANTS, s->opt, s->report,
+					   s->takes_part, err);
+	if (rc > 0)
+		s->parts = (unsigned)rc;
+	return rc < 0 ? rc : 0;
 }
 
 static void close_suite(struct suite *s)
@@ -268,8 +272,7 @@ int sx_boot_run(const struct sx_bench_options *opt, struct sx_report *r, struct 
 	r->by_machine = true;
 	rc = open_suite(s, err);
 	if (rc == 0) {
-		sx_progress_begin(&s->progress, stderr,
-				  opt->rounds * (s->have_qemu ? (unsigned)CONTESTANTS : 2));
+		sx_progress_begin(&s->progress, stderr, opt->rounds * s->parts);
 		for (unsigned i = 0; rc == 0 && i < opt->rounds; i++)
 			rc = run_round(s, err);
 		sx_progress_end(&s->progress);

@@ -94,3 +94,22 @@ int sx_contestant_command(const struct sx_contestant *c, const struct sx_bench_o
 	line->argv[line->count] = NULL;
 	return 0;
 }
+
+int sx_contestants_choose(const struct sx_contestant *c, size_t count,
+			  const struct sx_bench_options *opt, struct sx_report *report,
+			  bool *takes_part, struct sx_error *err)
+{
+	bool have_qemu = sx_path_has_program(SX_QEMU);
+	int chosen = 0, rc = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		takes_part[i] = (!opt->mode || strcmp(opt->mode, c[i].mode) == 0) &&
+				(!c[i].qemu_machine || have_qemu);
+		chosen += takes_part[i];
+	}
+	if (!chosen)
+		return sx_fail(err, -ENOENT, "%s is not in PATH; install it", SX_QEMU);
+	if (!opt->mode && !have_qemu)
+		rc = sx_report_add_note(report, err, "QEMU left out: %s is not in PATH", SX_QEMU);
+	return rc < 0 ? rc : chosen;
+}

@@ -6,6 +6,8 @@
 #ifndef SX_BENCH_CONTESTANT_H
 #define SX_BENCH_CONTESTANT_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "bench/suite.h"
@@ -30,5 +32,14 @@ struct sx_command_line {
 /* -E2BIG when there are too many words. */
 int sx_contestant_command(const struct sx_contestant *c, const struct sx_bench_options *opt,
 			  const char *append, struct sx_command_line *line, struct sx_error *err);
+
+/*
+ * Which of the @count contestants are measured: not those of another mode than the one that was
+ * asked for, nor QEMU where there is none, which a note says. Sets takes_part[] and returns how
+ * many they are, or -ENOENT when none is left.
+ */
+int sx_contestants_choose(const struct sx_contestant *c, size_t count,
+			  const struct sx_bench_options *opt, struct sx_report *report,
+			  bool *takes_part, struct sx_error *err);
 
 #endif

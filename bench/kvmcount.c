@@ -8,11 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* An access by a port is counted as io_exits; one to memory is emulated, whoever serves it. */
 static const char *const file_names[SX_KVM_COUNTERS] = {
 	[SX_KVM_EXITS] = "exits",
 	[SX_KVM_IO] = "io_exits",
-	[SX_KVM_EMULATED] = "insn_emulation",
+	[SX_KVM_MMIO] = "mmio_exits",
 	[SX_KVM_HALT] = "halt_exits",
 	[SX_KVM_INTERRUPT] = "irq_exits",
 	[SX_KVM_IRQ_WINDOW] = "irq_window_exits",
@@ -80,9 +79,4 @@ struct sx_kvm_counts sx_kvm_counts_since(const struct sx_kvm_counts *before,
 	for (unsigned i = 0; i < SX_KVM_COUNTERS; i++)
 		since.value[i] = after->value[i] - before->value[i];
 	return since;
-}
-
-uint64_t sx_kvm_device_exits(const struct sx_kvm_counts *counts)
-{
-	return counts->value[SX_KVM_IO] + counts->value[SX_KVM_EMULATED];
 }

@@ -15,12 +15,11 @@
 #define SX_KVM_DEBUGFS "/sys/kernel/debug/kvm"
 
 enum sx_kvm_counter {
-	SX_KVM_EXITS,     /* all of them */
-	SX_KVM_IO,        /* port accesses */
-	SX_KVM_EMULATED,  /* instructions emulated: accesses to registers in memory */
-	SX_KVM_HALT,      /* the guest had nothing to do */
-	SX_KVM_INTERRUPT, /* the host's interrupts, among them the kick that brings one to the guest
-			   */
+	SX_KVM_EXITS,      /* all of them */
+	SX_KVM_IO,         /* port accesses */
+	SX_KVM_MMIO,       /* accesses to registers in memory that went to user space */
+	SX_KVM_HALT,       /* the guest had nothing to do */
+	SX_KVM_INTERRUPT,  /* the host's interrupts, and the kick that brings one to the guest */
 	SX_KVM_IRQ_WINDOW, /* the guest was not ready to take an interrupt */
 	SX_KVM_INJECTED,   /* interrupts the guest took; no exits */
 	SX_KVM_COUNTERS,
@@ -37,8 +36,5 @@ int sx_kvm_counts_read(const char *root, pid_t pid, struct sx_kvm_counts *counts
 /* What was counted between two readings. */
 struct sx_kvm_counts sx_kvm_counts_since(const struct sx_kvm_counts *before,
 					 const struct sx_kvm_counts *after);
-
-/* Exits that an access to a device's registers, in ports or in memory, was the cause of. */
-uint64_t sx_kvm_device_exits(const struct sx_kvm_counts *counts);
 
 #endif

@@ -8,7 +8,7 @@
 #   bench/lab.sh SUITE [OPTION...]
 #
 # SUITE is boot or virtio; the options are those of `splitx bench`. --json and --svg are written
-# here, by default to build/bench/SUITE-lab.json and .svg.
+# here; without --json the results go to build/bench/SUITE-lab.json.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -28,7 +28,7 @@ boot | virtio) ;;
 esac
 shift
 
-json=$BUILD/bench/$suite-lab.json svg=$BUILD/bench/$suite-lab.svg options=()
+json=$BUILD/bench/$suite-lab.json svg="" options=()
 while [ $# -gt 0 ]; do
 	case $1 in
 	--json | --svg)
@@ -77,18 +77,23 @@ make_initrd() {
 # --- there and back --------------------------------------------------------------------------
 
 put_qemu
-put_program gnuplot
 case $suite in
 boot) make_initrd ;;
 virtio)
 	make_initrd --modules virtio_pci,virtio_blk,virtio_net \
 		--file "$(command -v fio)" --file "$(command -v iperf3)"
 	put_program iperf3
-	put+=(--modules tun)
+	put+=(--modules tun --trace)
 	;;
 esac
-mkdir -p "$(dirname "$json")" "$(dirname "$svg")"
-lab/lab amd --memory 3072 --timeout 7200 "${put[@]}" \
-	--result "/tmp/$suite.json:$json" --result "/tmp/$suite.svg:$svg" -- \
+mkdir -p "$(dirname "$json")"
+put+=(--result "/tmp/$suite.json:$json")
+if [ -n "$svg" ]; then
+	mkdir -p "$(dirname "$svg")"
+	put_program gnuplot
+	put+=(--result "/tmp/$suite.svg:$svg")
+	options+=(--svg "/tmp/$suite.svg")
+fi
+lab/lab amd --memory 3072 --boot-timeout 600 --timeout 7200 "${put[@]}" -- \
 	splitx bench "$suite" --kernel /lab/vmlinuz --initrd /lab/initrd --where lab-amd \
-	--json "/tmp/$suite.json" --svg "/tmp/$suite.svg" "${options[@]}"
+	--json "/tmp/$suite.json" "${options[@]}"

@@ -11,6 +11,7 @@
 
 #include "bench/contestant.h"
 #include "bench/kvmcount.h"
+#include "bench/kvmtrace.h"
 #include "bench/link.h"
 #include "bench/paths.h"
 #include "bench/progress.h"
@@ -47,7 +48,7 @@ static const struct op {
 
 #define OPS (sizeof(ops) / sizeof(ops[0]))
 
-#define CONTESTANTS 3u
+enum contestant { TRAP, SPLIT, QEMU, CONTESTANTS };
 
 /* What the guest told of one measurement. */
 struct result {
@@ -69,13 +70,17 @@ struct suite {
 	struct sx_progress progress;
 	struct sx_contestant contestant[CONTESTANTS];
 	struct measured measured[CONTESTANTS][OPS];
-	bool have_qemu;
+	bool takes_part[CONTESTANTS];
+	bool untraced;  /* one of them */
+	unsigned parts; /* how many do */
 	char image[32];
 	char disk_ours[64], disk_qemu[96];
 	const char *ours[8], *qemu[16]; /* the words of the devices */
 
 	/* Of the one that runs. */
 	struct sx_vmm vmm, server;
+	struct sx_kvm_trace trace;
+	bool traced;               /* else mmio_exits have to do */
 	struct sx_kvm_counts idle; /* what a measurement of nothing costs */
 };
 
@@ -123,14 +128,9 @@ static void choose_devices(struct suite *s)
 		 "file=%s,if=none,id=disk,format=raw,aio=io_uring", s->image);
 	memcpy(s->ours, ours, sizeof(ours));
 	memcpy(s->qemu, qemu, sizeof(qemu));
-	s->contestant[0] = (struct sx_contestant){"trap", NULL, s->ours};
-	s->contestant[1] = (struct sx_contestant){"split", NULL, s->ours};
-	s->contestant[2] = (struct sx_contestant){"qemu", "q35", s->qemu};
-}
-
-static bool takes_part(const struct suite *s, size_t i)
-{
-	return s->have_qemu || !s->contestant[i].qemu_machine;
+	s->contestant[TRAP] = (struct sx_contestant){"trap", NULL, s->ours};
+	s->contestant[SPLIT] = (struct sx_contestant){"split", NULL, s->ours};
+	s->contestant[QEMU] = (struct sx_contestant){"qemu", "q35", s->qemu};
 }
 
 /* ---- one guest ---- */
@@ -166,6 +166,16 @@ static int parse_result(const char *text, struct result *r, struct sx_error *err
 	return 0;
 }
 
+/* With a tracepoint, its count takes the place of mmio_exits. */
+static int count(struct suite *s, struct sx_kvm_counts *counts, struct sx_error *err)
+{
+	int rc = sx_kvm_counts_read(SX_KVM_DEBUGFS, s->vmm.pid, counts, err);
+
+	if (rc == 0 && s->traced)
+		rc = sx_kvm_trace_read(&s->trace, &counts->value[SX_KVM_MMIO], err);
+	return rc;
+}
+
 /* Have the guest carry @command out; *exits is what KVM counted meanwhile. */
 static int measure(struct suite *s, const char *command, struct result *r,
 		   struct sx_kvm_counts *exits, struct sx_error *err)
@@ -178,13 +188,13 @@ static int measure(struct suite *s, const char *command, struct result *r,
 	if (rc == 0)
 		rc = sx_vmm_expect(vmm, "ready", STEP_S, &text, err);
 	if (rc == 0)
-		rc = sx_kvm_counts_read(SX_KVM_DEBUGFS, vmm->pid, &before, err);
+		rc = count(s, &before, err);
 	if (rc == 0)
 		rc = sx_vmm_say(vmm, "go\n", err);
 	if (rc == 0)
 		rc = sx_vmm_expect(vmm, "done", STEP_S, &text, err);
 	if (rc == 0)
-		rc = sx_kvm_counts_read(SX_KVM_DEBUGFS, vmm->pid, &after, err);
+		rc = count(s, &after, err);
 	if (rc == 0)
 		rc = sx_vmm_say(vmm, "go\n", err);
 	if (rc == 0)
@@ -229,6 +239,8 @@ static int work(struct suite *s, size_t i, struct sx_error *err)
 
 	if (rc == 0)
 		rc = start_server(s, err);
+	s->traced = rc == 0 && sx_kvm_trace_open(&s->trace, SX_TRACEFS, s->vmm.pid, NULL) == 0;
+	s->untraced |= !s->traced;
 	/* The first time costs more. */
 	for (unsigned n = 0; rc == 0 && n < 2; n++)
 		rc = measure(s, "nothing\n", &ignored, &s->idle, err);
@@ -249,6 +261,7 @@ static int run_contestant(struct suite *s, size_t i, struct sx_error *err)
 	if (rc < 0)
 		return rc;
 	rc = work(s, i, err);
+	sx_kvm_trace_close(&s->trace);
 	sx_vmm_stop(&s->server);
 	sx_vmm_stop(&s->vmm);
 	return rc;
@@ -268,7 +281,7 @@ static int add_row(struct suite *s, size_t i, size_t k, struct sx_error *err)
 	struct sx_report_row row = {
 		.exits_per_op = each(m, exits[SX_KVM_EXITS]),
 		.causes = {.told = true,
-			   .device = each(m, sx_kvm_device_exits(&m->exits)),
+			   .device = each(m, exits[SX_KVM_IO] + exits[SX_KVM_MMIO]),
 			   .interrupt = each(m, exits[SX_KVM_INTERRUPT] + exits[SX_KVM_IRQ_WINDOW]),
 			   .halt = each(m, exits[SX_KVM_HALT])},
 		.per_second = m->ns > 0 ? (double)m->count * 1e9 / m->ns : 0,
@@ -308,10 +321,14 @@ static int report(struct suite *s, struct sx_error *err)
 
 	for (size_t k = 0; rc == 0 && k < OPS; k++)
 		for (size_t i = 0; rc == 0 && i < CONTESTANTS; i++)
-			if (takes_part(s, i))
+			if (s->takes_part[i])
 				rc = add_row(s, i, k, err);
-	for (size_t k = 0; rc == 0 && k < OPS; k++)
+	for (size_t k = 0; rc == 0 && k < OPS && s->takes_part[SPLIT]; k++)
 		rc = add_target(s, &ops[k], err);
+	if (rc == 0 && s->untraced)
+		rc = sx_report_add_note(s->report, err,
+					"without tracefs, device exits leave out what KVM serves "
+					"itself, as QEMU's ioeventfds");
 	return rc;
 }
 
@@ -330,14 +347,13 @@ static int open_suite(struct suite *s, struct sx_error *err)
 		rc = sx_fail(err, -ENOENT, "iperf3 is not in PATH; install it");
 	if (rc == 0)
 		rc = make_image(s, err);
-	if (rc < 0)
-		return rc;
 	choose_devices(s);
-	s->have_qemu = sx_path_has_program(SX_QEMU);
-	if (!s->have_qemu)
-		return sx_report_add_note(s->report, err, "QEMU left out: %s is not in PATH",
-					  SX_QEMU);
-	return 0;
+	if (rc == 0)
+		rc = sx_contestants_choose(s->contestant, CONTESTANTS, s->opt, s->report,
+					   s->takes_part, err);
+	if (rc > 0)
+		s->parts = (unsigned)rc;
+	return rc < 0 ? rc : 0;
 }
 
 static void close_suite(struct suite *s)
@@ -363,11 +379,10 @@ int sx_linux_io_run(const struct sx_bench_options *opt, struct sx_report *r, str
 	r->by_machine = true;
 	rc = open_suite(s, err);
 	if (rc == 0) {
-		sx_progress_begin(&s->progress, stderr,
-				  opt->rounds * (unsigned)OPS * (s->have_qemu ? CONTESTANTS : 2));
+		sx_progress_begin(&s->progress, stderr, opt->rounds * (unsigned)OPS * s->parts);
 		for (unsigned n = 0; rc == 0 && n < opt->rounds; n++)
 			for (size_t i = 0; rc == 0 && i < CONTESTANTS; i++)
-				if (takes_part(s, i))
+				if (s->takes_part[i])
 					rc = run_contestant(s, i, err);
 		sx_progress_end(&s->progress);
 	}

@@ -12,6 +12,7 @@ struct sx_bench_options {
 	const char *guest_cores, *sidecores; /* lists, or NULL: chosen */
 	unsigned rounds;                     /* the contestants alternate this often */
 	const char *kernel, *initrd;         /* of suites that boot Linux, or NULL */
+	const char *mode;                    /* the only one that they measure, or NULL */
 	const char *wait;                    /* how splitx waits, of these suites, or NULL */
 	const char *where;                   /* the name of this machine, for the report */
 };

@@ -19,6 +19,8 @@
 
 #include "bench/contestant.h"
 #include "bench/kvmcount.h"
+#include "bench/kvmtrace.h"
+#include "bench/link.h"
 #include "bench/smaps.h"
 #include "bench/vmm.h"
 
@@ -196,7 +198,7 @@ static void test_memory_of_process(void **state)
 
 /* ---- KVM's counters ---- */
 
-static const char *const counters[] = {"exits",         "io_exits",  "insn_emulation",
+static const char *const counters[] = {"exits",         "io_exits",  "mmio_exits",
 				       "halt_exits",    "irq_exits", "irq_window_exits",
 				       "irq_injections"};
 
@@ -248,8 +250,7 @@ static void test_counters(void **state)
 	assert_int_equal(a.value[SX_KVM_INJECTED], 16);
 	a = sx_kvm_counts_since(&b, &a);
 	assert_int_equal(a.value[SX_KVM_HALT], 8);
-	/* Accesses to ports and to registers in memory; nothing else is the device's. */
-	assert_int_equal(sx_kvm_device_exits(&a), 6 + 7);
+	assert_int_equal(a.value[SX_KVM_MMIO], 7);
 
 	assert_int_equal(sx_kvm_counts_read(root, 1, &b, &err), -ESRCH);
 	assert_non_null(strstr(err.text, "process 1 has no VM"));
@@ -264,6 +265,62 @@ static void test_counters(void **state)
 	err = (struct sx_error){0};
 	assert_int_equal(sx_kvm_counts_read(root, 12, &b, &err), -ENOENT);
 	assert_non_null(strstr(err.text, "mount debugfs"));
+}
+
+/* ---- KVM's tracepoint ---- */
+
+/* From the root to the file, which is there only while it has a @text. */
+static void set_event_id(const char *root, const char *text)
+{
+	static const char *const parts[] = {"/events", "/events/kvm", "/events/kvm/kvm_mmio"};
+	char path[96];
+
+	for (size_t i = 0; text && i < 3; i++) {
+		snprintf(path, sizeof(path), "%s%s", root, parts[i]);
+		mkdir(path, 0700);
+	}
+	if (text) {
+		write_counter(root, "events/kvm/kvm_mmio", "id", text);
+		return;
+	}
+	snprintf(path, sizeof(path), "%s/events/kvm/kvm_mmio/id", root);
+	unlink(path);
+	for (size_t i = 3; i--;) {
+		snprintf(path, sizeof(path), "%s%s", root, parts[i]);
+		rmdir(path);
+	}
+}
+
+static void test_tracepoint(void **state)
+{
+	char root[] = "/tmp/test_vmm.XXXXXX";
+	struct sx_kvm_trace trace;
+	struct sx_error err = {0};
+	uint64_t accesses;
+
+	(void)state;
+	assert_non_null(mkdtemp(root));
+	assert_int_equal(sx_kvm_trace_open(&trace, root, getpid(), &err), -ENOENT);
+	assert_non_null(strstr(err.text, "mount debugfs"));
+	set_event_id(root, "none\n");
+	err = (struct sx_error){0};
+	assert_int_equal(sx_kvm_trace_open(&trace, root, getpid(), &err), -EIO);
+	assert_non_null(strstr(err.text, "holds no number"));
+	/* No kernel has so many events, and none has such a process. */
+	set_event_id(root, "99999999\n");
+	assert_true(sx_kvm_trace_open(&trace, root, getpid(), &err) < 0);
+	assert_int_equal(trace.count, 0);
+	assert_int_equal(sx_kvm_trace_open(&trace, root, 0x7fffffff, &err), -ENOENT);
+	set_event_id(root, NULL);
+	assert_int_equal(rmdir(root), 0);
+
+	/* Nothing open counts nothing; what is no counter is refused. */
+	assert_int_equal(sx_kvm_trace_read(&trace, &accesses, &err), 0);
+	assert_int_equal(accesses, 0);
+	trace = (struct sx_kvm_trace){.count = 1, .fd = {-1}};
+	assert_int_equal(sx_kvm_trace_read(&trace, &accesses, &err), -EIO);
+	trace.count = 0;
+	sx_kvm_trace_close(&trace);
 }
 
 /* ---- command lines ---- */
@@ -324,6 +381,42 @@ static void test_long_command_line(void **state)
 	assert_non_null(strstr(err.text, "room is for 63"));
 }
 
+static void test_choosing(void **state)
+{
+	static struct sx_report report;
+	const struct sx_contestant c[] = {
+		{"trap", NULL, NULL}, {"split", NULL, NULL}, {"qemu", "microvm", NULL}};
+	struct sx_bench_options opt = {.mode = "split"};
+	struct sx_error err = {0};
+	bool part[3];
+
+	(void)state;
+	sx_report_init(&report, "boot", "Boot");
+	assert_int_equal(sx_contestants_choose(c, 3, &opt, &report, part, &err), 1);
+	assert_true(!part[0] && part[1] && !part[2]);
+	assert_int_equal(report.note_count, 0);
+	/* No program at all is there. */
+	assert_int_equal(setenv("PATH", "/nowhere", 1), 0);
+	opt.mode = NULL;
+	assert_int_equal(sx_contestants_choose(c, 3, &opt, &report, part, &err), 2);
+	assert_true(part[0] && part[1] && !part[2]);
+	assert_int_equal(report.note_count, 1);
+	opt.mode = "qemu";
+	assert_int_equal(sx_contestants_choose(c, 3, &opt, &report, part, &err), -ENOENT);
+	assert_non_null(strstr(err.text, "is not in PATH"));
+}
+
+static void test_addresses(void **state)
+{
+	struct sx_error err = {0};
+
+	(void)state;
+	assert_int_equal(sx_link_set_address("lo", "127.0.0", 8, &err), -EINVAL);
+	assert_int_equal(sx_link_set_address("lo", "127.0.0.1", 33, NULL), -EINVAL);
+	assert_int_equal(sx_link_set_address("lo", "127.0.0.1", 0, NULL), -EINVAL);
+	assert_int_not_equal(sx_link_set_address("sxnone0", "198.18.0.1", 30, &err), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -332,6 +425,8 @@ int main(void)
 		cmocka_unit_test(test_no_program),        cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_memory_of_process), cmocka_unit_test(test_counters),
 		cmocka_unit_test(test_command_lines),     cmocka_unit_test(test_long_command_line),
+		cmocka_unit_test(test_tracepoint),        cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_choosing), /* the last: it spoils PATH */
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -140,9 +140,9 @@ int sx_bus_access(struct sx_bus *bus, struct sx_exit *x)
 	if (!r)
 		return sx_bus_nowhere(bus, x);
 	if (sx_exit_is_read(x->kind)) {
-		sx_store_relaxed(&r->reads, r->reads + 1);
+		sx_count(&r->reads, 1);
 		return r->ops->read(r->dev, x->addr - r->base, x->size, &x->value);
 	}
-	sx_store_relaxed(&r->writes, r->writes + 1);
+	sx_count(&r->writes, 1);
 	return r->ops->write(r->dev, x->addr - r->base, x->size, x->value);
 }

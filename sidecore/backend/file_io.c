@@ -51,11 +51,6 @@ struct sx_file_queue {
 	struct sx_file_stats stats;
 };
 
-static void count(uint64_t *counter, uint64_t n)
-{
-	sx_store_relaxed(counter, *counter + n); /* a statistic: no pair */
-}
-
 static void push(struct sx_file_op **list, struct sx_file_op *op)
 {
 	op->next = *list;
@@ -147,7 +142,7 @@ static void send_sync(struct sx_file_queue *q)
 	io_uring_prep_fsync(sqe, 0, IORING_FSYNC_DATASYNC);
 	stage(sqe, NULL);
 	q->sync_under_way = true;
-	count(&q->stats.syncs, 1);
+	sx_count(&q->stats.syncs, 1);
 }
 
 static void sync_waiting(struct sx_file_queue *q)
@@ -189,7 +184,7 @@ static void sync_came_back(struct sx_file_queue *q, int result)
 {
 	q->sync_under_way = false;
 	if (is_passing(result) && q->sync_tries++ < MAX_TRIES) {
-		count(&q->stats.again, 1);
+		sx_count(&q->stats.again, 1);
 		send_sync(q);
 		return;
 	}
@@ -236,7 +231,7 @@ static int bounce(struct sx_file_queue *q, struct sx_file_op *op)
 	op->one.iov_len = left < BOUNCE_BYTES ? left : BOUNCE_BYTES;
 	if (op->verb == SX_FILE_WRITE)
 		gather(op, op->bounce, op->one.iov_len);
-	count(&q->stats.bounced, 1);
+	sx_count(&q->stats.bounced, 1);
 	return 0;
 }
 
@@ -291,7 +286,7 @@ static void moved(struct sx_file_queue *q, struct sx_file_op *op, uint64_t n)
 		complete(q, op);
 		return;
 	}
-	count(&q->stats.again, 1);
+	sx_count(&q->stats.again, 1);
 	transfer(q, op);
 }
 
@@ -370,7 +365,7 @@ void sx_file_start(struct sx_file_queue *q, struct sx_file_op *op)
 static void came_back(struct sx_file_queue *q, struct sx_file_op *op, int result)
 {
 	if (is_passing(result) && op->tries++ < MAX_TRIES) {
-		count(&q->stats.again, 1);
+		sx_count(&q->stats.again, 1);
 		proceed(q, op);
 	} else if (refused_way(op, result)) {
 		q->known_bad |= 1u << *op->way;
@@ -392,8 +387,8 @@ bool sx_file_submit(struct sx_file_queue *q)
 		return true;
 	n = io_uring_submit(&q->ring);
 	if (n > 0)
-		count(&q->stats.entries, (uint64_t)n);
-	count(&q->stats.submits, 1);
+		sx_count(&q->stats.entries, (uint64_t)n);
+	sx_count(&q->stats.submits, 1);
 	return !io_uring_sq_ready(&q->ring);
 }
 

@@ -16,11 +16,6 @@
 #define UNDER_WAY    (-1) /* not a status */
 #define HEADER_BYTES sizeof(struct virtio_blk_outhdr)
 
-static void count(uint64_t *counter, uint64_t n)
-{
-	sx_store_relaxed(counter, *counter + n); /* a statistic: no pair */
-}
-
 /* ---- answers ---- */
 
 /*
@@ -36,7 +31,7 @@ static uint32_t written(const struct sx_blk_request *r, uint64_t data)
 static void answer(struct sx_blk_queue *q, struct sx_blk_request *r, uint8_t status, uint64_t data)
 {
 	if (status == VIRTIO_BLK_S_UNSUPP)
-		count(&q->stats.unsupported, 1);
+		sx_count(&q->stats.unsupported, 1);
 	/* Once a queue is broken, or stops, its memory is the driver's. */
 	if (q->vq->running) {
 		sx_store_relaxed(r->status, status); /* released by the flush */
@@ -47,7 +42,7 @@ static void answer(struct sx_blk_queue *q, struct sx_blk_request *r, uint8_t sta
 
 static int refuse(struct sx_blk_queue *q)
 {
-	count(&q->stats.refused, 1);
+	sx_count(&q->stats.refused, 1);
 	return VIRTIO_BLK_S_IOERR;
 }
 
@@ -91,7 +86,7 @@ static int read_sectors(struct sx_blk_queue *q, struct sx_blk_request *r, uint64
 {
 	const struct sx_vq_chain *c = &r->chain;
 
-	count(&q->stats.reads, 1);
+	sx_count(&q->stats.reads, 1);
 	r->op.verb = SX_FILE_READ;
 	r->op.segs = sx_iov_slice(c->seg + c->readable, c->writable, 0, r->data_len, r->seg);
 	return start_transfer(q, r, sector, r->data_len);
@@ -102,7 +97,7 @@ static int write_sectors(struct sx_blk_queue *q, struct sx_blk_request *r, uint6
 	const struct sx_vq_chain *c = &r->chain;
 	uint32_t len = c->readable_len - HEADER_BYTES;
 
-	count(&q->stats.writes, 1);
+	sx_count(&q->stats.writes, 1);
 	if (q->blk->file.readonly)
 		return refuse(q);
 	r->op.verb = SX_FILE_WRITE;
@@ -113,7 +108,7 @@ static int write_sectors(struct sx_blk_queue *q, struct sx_blk_request *r, uint6
 
 static int flush(struct sx_blk_queue *q, struct sx_blk_request *r)
 {
-	count(&q->stats.flushes, 1);
+	sx_count(&q->stats.flushes, 1);
 	r->op.verb = SX_FILE_FLUSH;
 	sx_file_start(q->io, &r->op);
 	return UNDER_WAY;
@@ -158,7 +153,7 @@ static int change_ranges(struct sx_blk_queue *q, struct sx_blk_request *r)
 	if (!sx_virtio_has(&q->blk->dev,
 			   discard ? VIRTIO_BLK_F_DISCARD : VIRTIO_BLK_F_WRITE_ZEROES))
 		return VIRTIO_BLK_S_UNSUPP;
-	count(discard ? &q->stats.discards : &q->stats.zeroes, 1);
+	sx_count(discard ? &q->stats.discards : &q->stats.zeroes, 1);
 	if (!len || len % sizeof(r->range[0]) || len > sizeof(r->range))
 		return refuse(q);
 	sx_vq_read(&r->chain, HEADER_BYTES, r->range, len);
@@ -259,11 +254,11 @@ unsigned sx_blk_take(struct sx_blk_queue *q)
 static void count_done(struct sx_blk_queue *q, const struct sx_blk_request *r)
 {
 	if (r->op.verb == SX_FILE_READ)
-		count(&q->stats.bytes_read, r->op.done);
+		sx_count(&q->stats.bytes_read, r->op.done);
 	else if (r->op.verb == SX_FILE_WRITE)
-		count(&q->stats.bytes_written, r->op.done);
+		sx_count(&q->stats.bytes_written, r->op.done);
 	if (r->op.result < 0)
-		count(&q->stats.failed, 1);
+		sx_count(&q->stats.failed, 1);
 }
 
 static void came_back(struct sx_blk_queue *q, struct sx_blk_request *r)

@@ -32,11 +32,6 @@ static struct sx_virtio_console *console_of(struct sx_virtio_device *dev)
 	return (struct sx_virtio_console *)dev;
 }
 
-static void count(uint64_t *counter, uint64_t more)
-{
-	sx_store_relaxed(counter, *counter + more);
-}
-
 /* ---- what the guest says ---- */
 
 /* Go on with a chain, as far as there is room, at most @limit bytes; returns how many. */
@@ -55,7 +50,7 @@ static uint32_t say(struct sx_virtio_console *c, const struct sx_vq_chain *chain
 			break;
 	}
 	c->said += done;
-	count(&c->bytes_out, done);
+	sx_count(&c->bytes_out, done);
 	return done;
 }
 
@@ -102,7 +97,7 @@ static uint32_t fill(struct sx_virtio_console *c, const struct sx_vq_chain *chai
 			want = (uint32_t)seg->iov_len;
 		done += sx_byte_queue_pull(c->in, seg->iov_base, want);
 	}
-	count(&c->bytes_in, done);
+	sx_count(&c->bytes_in, done);
 	return done;
 }
 
@@ -155,6 +150,16 @@ static void queue_start(struct sx_virtio_device *dev, struct sx_virtqueue *vq)
 		console_of(dev)->said = 0;
 }
 
+static const char *const count_names[] = {"bytes_out", "bytes_in", NULL};
+
+static void counts(const struct sx_virtio_device *dev, uint64_t *count)
+{
+	const struct sx_virtio_console *c = (const struct sx_virtio_console *)dev;
+
+	count[0] = sx_load_relaxed(&c->bytes_out);
+	count[1] = sx_load_relaxed(&c->bytes_in);
+}
+
 static const struct sx_virtio_ops ops = {
 	.name = "virtio-console",
 	.id = VIRTIO_ID_CONSOLE,
@@ -162,6 +167,8 @@ static const struct sx_virtio_ops ops = {
 	.poll = poll,
 	.kicks = true,
 	.queue_start = queue_start,
+	.count_names = count_names,
+	.counts = counts,
 };
 
 int sx_virtio_console_init(struct sx_virtio_console *c, const struct sx_virtio_env *env,

@@ -216,9 +216,9 @@ static void answer(struct sx_virtio_net *net, struct sx_virtqueue *vq, const str
 	command.class = head[0];
 	command.number = head[1];
 	ack = obey(net, &command) ? VIRTIO_NET_OK : VIRTIO_NET_ERR;
-	sx_net_count(&net->commands, 1);
+	sx_count(&net->commands, 1);
 	if (ack != VIRTIO_NET_OK)
-		sx_net_count(&net->refusals, 1);
+		sx_count(&net->refusals, 1);
 	sx_virtqueue_push(vq, c, (uint32_t)sx_vq_write(c, 0, &ack, 1));
 }
 

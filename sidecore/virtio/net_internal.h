@@ -49,11 +49,6 @@ struct sx_virtio_net_pair {
 	struct sx_net_frame frame[SX_NET_BATCH];
 };
 
-static inline void sx_net_count(uint64_t *counter, uint64_t n)
-{
-	sx_store_relaxed(counter, *counter + n); /* one writer */
-}
-
 /* ---- queues: rx of pair i is 2i, tx 2i + 1, then the control queue (5.1.2) ---- */
 
 static inline unsigned sx_net_control_queue(const struct sx_virtio_net *net)

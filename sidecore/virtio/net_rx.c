@@ -117,8 +117,8 @@ static void give(struct sx_virtio_net_pair *p, struct sx_virtqueue *vq,
 		left -= written;
 		p->next_seg += c->writable;
 	}
-	sx_net_count(&p->stats.rx_frames, 1);
-	sx_net_count(&p->stats.rx_bytes, len);
+	sx_count(&p->stats.rx_frames, 1);
+	sx_count(&p->stats.rx_bytes, len);
 }
 
 /* ---- copying ---- */
@@ -165,16 +165,16 @@ static bool admit(struct sx_virtio_net_pair *p, struct virtio_net_hdr_v1 *hdr,
 	uint8_t head[SX_NET_HEAD] = {0};
 
 	if (len < SX_NET_MIN_FRAME || len > SX_NET_MAX_FRAME) {
-		sx_net_count(&p->stats.rx_too_long, 1);
+		sx_count(&p->stats.rx_too_long, 1);
 		return false;
 	}
 	if (!sx_net_header_allowed(hdr, sx_load_relaxed(&p->net->offloads))) {
-		sx_net_count(&p->stats.rx_offload, 1);
+		sx_count(&p->stats.rx_offload, 1);
 		return false;
 	}
 	collect(head, len < sizeof(head) ? len : sizeof(head), seg, segs);
 	if (!sx_net_filter_takes(&p->net->filter, head)) {
-		sx_net_count(&p->stats.rx_filtered, 1);
+		sx_count(&p->stats.rx_filtered, 1);
 		return false;
 	}
 	return true;
@@ -206,10 +206,10 @@ static enum verdict deliver(struct sx_virtio_net_pair *p, struct sx_virtqueue *v
 		return DONE;
 	}
 	if (may_wait(p, vq, n)) {
-		sx_net_count(&p->stats.rx_starved, 1);
+		sx_count(&p->stats.rx_starved, 1);
 		return WAIT;
 	}
-	sx_net_count(&p->stats.rx_too_long, 1);
+	sx_count(&p->stats.rx_too_long, 1);
 	return DONE;
 }
 

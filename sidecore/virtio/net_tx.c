@@ -107,8 +107,8 @@ static void finish(struct sx_virtio_net_pair *p, struct sx_virtqueue *vq, unsign
 		sx_virtqueue_push(vq, &p->chain[i], 0);
 	for (unsigned i = 0; i < sent; i++)
 		bytes += p->frame[i].len;
-	sx_net_count(&s->tx_frames, sent);
-	sx_net_count(&s->tx_bytes, bytes);
+	sx_count(&s->tx_frames, sent);
+	sx_count(&s->tx_bytes, bytes);
 }
 
 static bool may_send(const struct sx_virtio_net_pair *p)
@@ -129,16 +129,16 @@ unsigned sx_net_transmit(struct sx_virtio_net_pair *p, struct sx_virtqueue *vq)
 	frames = make_frames(p, vq, count, &taken);
 	if (!may_send(p)) {
 		finish(p, vq, taken, 0);
-		sx_net_count(&p->stats.tx_refused, taken);
+		sx_count(&p->stats.tx_refused, taken);
 		sx_virtqueue_unpop(vq, &p->chain[taken], count - taken);
 		return taken;
 	}
 	sent = frames ? b->ops->send(b, p->index, p->frame, frames) : 0;
 	end = sent < frames ? p->frame[sent].chain : taken;
 	finish(p, vq, end, sent);
-	sx_net_count(&p->stats.tx_malformed, end - sent);
+	sx_count(&p->stats.tx_malformed, end - sent);
 	if (sent < frames)
-		sx_net_count(&p->stats.tx_full, 1);
+		sx_count(&p->stats.tx_full, 1);
 	sx_virtqueue_unpop(vq, &p->chain[end], count - end);
 	return end;
 }

@@ -179,10 +179,10 @@ unsigned sx_virtqueue_pop(struct sx_virtqueue *vq, struct sx_vq_chain *chain, un
 		       : sx_vq_split_pop(vq, chain, max, pool, pool + pool_size);
 	if (!n)
 		return 0;
-	sx_store_relaxed(&s->requests, s->requests + n);
-	sx_store_relaxed(&s->batches, s->batches + 1);
+	sx_count(&s->requests, n);
+	sx_count(&s->batches, 1);
 	if (vq->polled)
-		sx_store_relaxed(&s->absorbed, s->absorbed + 1);
+		sx_count(&s->absorbed, 1);
 	return n;
 }
 
@@ -281,11 +281,11 @@ void sx_virtqueue_flush(struct sx_virtqueue *vq)
 	vq->inflight = (uint16_t)(vq->inflight - vq->staged);
 	vq->staged = 0;
 	if (wants_interrupt(vq)) {
-		sx_store_relaxed(&s->interrupts, s->interrupts + 1);
+		sx_count(&s->interrupts, 1);
 		if (vq->interrupt)
 			vq->interrupt(vq->interrupt_ctx, vq);
 	} else {
-		sx_store_relaxed(&s->suppressed, s->suppressed + 1);
+		sx_count(&s->suppressed, 1);
 	}
 	vq->shown = vq->next_used;
 }

@@ -119,6 +119,25 @@ static bool queue_stop(struct sx_virtio_device *dev, struct sx_virtqueue *vq)
 	return true;
 }
 
+/* As in struct sx_virtio_vsock_stats, which is a row of uint64_t. */
+static const char *const count_names[] = {
+	"from_guest", "from_host",     "refused",        "expired", "resets",
+	"malformed",  "to_host_bytes", "to_guest_bytes", NULL,
+};
+
+#define COUNTS (sizeof(struct sx_virtio_vsock_stats) / sizeof(uint64_t))
+
+_Static_assert(COUNTS + 1 == sizeof(count_names) / sizeof(count_names[0]), "each has a name");
+
+static void counts(const struct sx_virtio_device *dev, uint64_t *count)
+{
+	const struct sx_virtio_vsock *v = (const struct sx_virtio_vsock *)dev;
+	const uint64_t *row = (const uint64_t *)&v->stats;
+
+	for (size_t i = 0; i < COUNTS; i++)
+		count[i] = sx_load_relaxed(&row[i]);
+}
+
 static const struct sx_virtio_ops ops = {
 	.name = "virtio-vsock",
 	.id = VIRTIO_ID_VSOCK,
@@ -126,6 +145,8 @@ static const struct sx_virtio_ops ops = {
 	.poll = poll,
 	.queue_start = queue_start,
 	.queue_stop = queue_stop,
+	.count_names = count_names,
+	.counts = counts,
 };
 
 /* ---- life ---- */

@@ -53,7 +53,7 @@ static void expire(struct sx_virtio_vsock *v, struct sx_vsock_connection *c)
 {
 	bool asked = c->state == SX_VSOCK_REQUESTED && !(c->pending & SX_VSOCK_REQUEST);
 
-	sx_vsock_count(&v->stats.expired, 1);
+	sx_count(&v->stats.expired, 1);
 	if (asked)
 		sx_vsock_end(v, c, false);
 	else
@@ -250,7 +250,7 @@ void sx_vsock_end(struct sx_virtio_vsock *v, struct sx_vsock_connection *c, bool
 
 void sx_vsock_reset(struct sx_virtio_vsock *v, struct sx_vsock_connection *c)
 {
-	sx_vsock_count(&v->stats.resets, 1);
+	sx_count(&v->stats.resets, 1);
 	sx_vsock_end(v, c, false);
 }
 

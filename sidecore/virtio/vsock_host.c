@@ -107,7 +107,7 @@ static void flush(struct sx_virtio_vsock *v, struct sx_vsock_connection *c)
 		}
 		c->held_at = (c->held_at + (uint32_t)n) % SX_VSOCK_BUFFER;
 		c->held -= (uint32_t)n;
-		sx_vsock_count(&v->stats.to_host_bytes, (uint64_t)n);
+		sx_count(&v->stats.to_host_bytes, (uint64_t)n);
 		forward(v, c, (uint32_t)n);
 	}
 	if (c->held)
@@ -153,7 +153,7 @@ void sx_vsock_send(struct sx_virtio_vsock *v, struct sx_vsock_connection *c,
 		sx_vsock_host_shut(v, c, VIRTIO_VSOCK_SHUTDOWN_RCV);
 		return;
 	}
-	sx_vsock_count(&v->stats.to_host_bytes, (uint64_t)n);
+	sx_count(&v->stats.to_host_bytes, (uint64_t)n);
 	forward(v, c, (uint32_t)n);
 	if ((uint32_t)n < len && !hold(c, chain, SX_VSOCK_HDR + (uint32_t)n, len - (uint32_t)n))
 		sx_vsock_reset(v, c);
@@ -285,7 +285,7 @@ static void read_line(struct sx_virtio_vsock *v, struct sx_vsock_connection *c)
 	if (rc == 0)
 		return;
 	if (rc < 0 || !parse_line(line, &port)) {
-		sx_vsock_count(&v->stats.refused, 1);
+		sx_count(&v->stats.refused, 1);
 		sx_vsock_drop(v, c);
 		return;
 	}

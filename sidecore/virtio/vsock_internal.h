@@ -89,11 +89,6 @@ struct sx_vsock_reply {
 	uint16_t type;
 };
 
-static inline void sx_vsock_count(uint64_t *counter, uint64_t n)
-{
-	sx_store_relaxed(counter, *counter + n); /* one writer */
-}
-
 /* ---- vsock_conn.c ---- */
 
 /* A new one, not to be found by its ports yet; NULL: there is no room. Takes @fd in any case. */

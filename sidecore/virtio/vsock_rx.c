@@ -158,7 +158,7 @@ static unsigned pack(struct sx_virtio_vsock *v, struct sx_vsock_connection *c,
 	unsigned n = 0;
 
 	c->sent += len;
-	sx_vsock_count(&v->stats.to_guest_bytes, len);
+	sx_count(&v->stats.to_guest_bytes, len);
 	for (; len; n++) {
 		const struct sx_vq_chain *chain = &r->chain[n];
 		uint32_t part = room_in(chain) < len ? room_in(chain) : len;

@@ -23,7 +23,7 @@ static void refuse(struct sx_virtio_vsock *v, const struct virtio_vsock_hdr *h)
 
 static void refuse_malformed(struct sx_virtio_vsock *v, const struct virtio_vsock_hdr *h)
 {
-	sx_vsock_count(&v->stats.malformed, 1);
+	sx_count(&v->stats.malformed, 1);
 	refuse(v, h);
 }
 
@@ -39,13 +39,13 @@ static void open_connection(struct sx_virtio_vsock *v, const struct virtio_vsock
 		c = NULL;
 	}
 	if (!c) {
-		sx_vsock_count(&v->stats.refused, 1);
+		sx_count(&v->stats.refused, 1);
 		refuse(v, h);
 		return;
 	}
 	sx_vsock_hash(v, c, h->dst_port, h->src_port);
 	c->guest_room = h->buf_alloc;
-	sx_vsock_count(&v->stats.from_guest, 1);
+	sx_count(&v->stats.from_guest, 1);
 	sx_vsock_want(v, c, SX_VSOCK_RESPONSE);
 }
 
@@ -71,7 +71,7 @@ static bool on_response(struct sx_virtio_vsock *v, struct sx_vsock_connection *c
 	if (c->state != SX_VSOCK_REQUESTED)
 		return false;
 	sx_vsock_set_state(v, c, SX_VSOCK_OPEN);
-	sx_vsock_count(&v->stats.from_host, 1);
+	sx_count(&v->stats.from_host, 1);
 	sx_vsock_say_ok(v, c);
 	sx_vsock_want(v, c, 0);
 	return true;
@@ -111,7 +111,7 @@ static bool on_open(struct sx_virtio_vsock *v, struct sx_vsock_connection *c,
 static void on_reset(struct sx_virtio_vsock *v, struct sx_vsock_connection *c)
 {
 	if (c->state == SX_VSOCK_REQUESTED)
-		sx_vsock_count(&v->stats.refused, 1);
+		sx_count(&v->stats.refused, 1);
 	if (c->state != SX_VSOCK_ENDING) {
 		sx_vsock_drop(v, c);
 		return;
@@ -141,7 +141,7 @@ static void on_packet(struct sx_virtio_vsock *v, struct sx_vsock_connection *c,
 		       : c->state == SX_VSOCK_OPEN       ? on_open(v, c, h, chain)
 							 : false;
 	if (!well) {
-		sx_vsock_count(&v->stats.malformed, 1);
+		sx_count(&v->stats.malformed, 1);
 		sx_vsock_reset(v, c);
 	}
 }
@@ -155,11 +155,11 @@ static void dispatch(struct sx_virtio_vsock *v, const struct virtio_vsock_hdr *h
 
 	if (h->src_cid != v->cid) {
 		/* It is not from our guest, and there is nobody to be answered. */
-		sx_vsock_count(&v->stats.malformed, 1);
+		sx_count(&v->stats.malformed, 1);
 	} else if (h->dst_cid != SX_VSOCK_HOST_CID || h->type != VIRTIO_VSOCK_TYPE_STREAM) {
 		refuse_malformed(v, h);
 	} else if (h->len > chain->readable_len - SX_VSOCK_HDR) {
-		sx_vsock_count(&v->stats.malformed, 1);
+		sx_count(&v->stats.malformed, 1);
 		if (c && c->state != SX_VSOCK_ENDING)
 			sx_vsock_reset(v, c);
 		else if (!c)

@@ -7,6 +7,7 @@
 #ifndef SX_SIDECORE_TESTDEV_H
 #define SX_SIDECORE_TESTDEV_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "ipc/irq.h"
@@ -22,6 +23,7 @@ struct sx_testdev {
 	uint64_t raised;
 	uint64_t acked;
 	struct sx_irq *irq; /* NULL: raising does nothing */
+	bool interrupt_due; /* ring: at the end of this turn */
 	/* What tests and statistics look at. */
 	uint64_t refused;      /* accesses that the registers do not allow */
 	uint64_t irq_failures; /* interrupts that could not be raised */

@@ -6,6 +6,9 @@
  * - The shared-page twin: the same registers in plain memory that a sidecore polls. A write is
  *   noticed when the word changes, so two equal values in a row are one event.
  * - A ring (ipc/wire/ring.h) that takes the operations below.
+ *
+ * A turn of the loop that polls a page or ring raises one interrupt for it at most: of several that
+ * were asked for meanwhile the last cookie is what is seen.
  */
 #ifndef SX_WIRE_TESTDEV_H
 #define SX_WIRE_TESTDEV_H

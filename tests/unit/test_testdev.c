@@ -291,8 +291,7 @@ static void a_page_resumes_where_the_exits_left_off(void **state)
 
 /* ---- by a ring ---- */
 
-/* Send one message; returns its cell after it was served. */
-static struct sx_cell *send(struct forms *f, uint16_t op, uint64_t w0, uint64_t w1)
+static struct sx_cell *publish(struct forms *f, uint16_t op, uint64_t w0, uint64_t w1)
 {
 	struct sx_cell *cell = sx_producer_cell(&f->producer, f->producer.next);
 
@@ -303,6 +302,14 @@ static struct sx_cell *send(struct forms *f, uint16_t op, uint64_t w0, uint64_t 
 		cell->w[i] = w1;
 	cell->w[0] = w0;
 	sx_producer_publish(&f->producer);
+	return cell;
+}
+
+/* Send one message; returns its cell after it was served. */
+static struct sx_cell *send(struct forms *f, uint16_t op, uint64_t w0, uint64_t w1)
+{
+	struct sx_cell *cell = publish(f, op, w0, w1);
+
 	assert_int_equal(sx_ring_server_poll(&f->server), 1);
 	return cell;
 }
@@ -381,6 +388,34 @@ static void raising_by_a_post_raises(void **state)
 	assert_int_equal(f->irq[2].raised, 1);
 	assert_int_equal(request(f, SX_TESTDEV_COUNTS, 0)->w[4], 0xc00c1e);
 	assert_int_equal(f->ring.posts, 0);
+}
+
+static void a_turn_raises_one_interrupt_however_many_are_asked_for(void **state)
+{
+	const unsigned cells = 1u << RING_ORDER;
+	struct forms *f = *state;
+
+	for (uint64_t cookie = 1; cookie <= cells; cookie++)
+		publish(f, SX_TESTDEV_RAISE, cookie, 0);
+	assert_int_equal(f->irq[2].raised, 0);
+	assert_int_equal(sx_ring_server_poll(&f->server), cells);
+	assert_int_equal(f->irq[2].raised, 1);
+	assert_int_equal(f->ring.raised, cells);
+	assert_int_equal(sx_ring_server_poll(&f->server), 0);
+	assert_int_equal(f->irq[2].raised, 1);
+	/* It is asked for anew after that, and else it is not raised. */
+	post(f, SX_TESTDEV_POST, 0, 0);
+	assert_int_equal(f->irq[2].raised, 1);
+	post(f, SX_TESTDEV_RAISE, 7, 0);
+	assert_int_equal(f->irq[2].raised, 2);
+	/* On the page: as many as there were looks at it. */
+	for (uint64_t cookie = 1; cookie <= 60; cookie++) {
+		page.regs.raise = cookie;
+		if (cookie % 20 == 0)
+			poll_twin(f);
+	}
+	assert_int_equal(f->irq[1].raised, 3);
+	assert_int_equal(page.regs.raised, 60);
 }
 
 static void unknown_operations_are_refused(void **state)
@@ -506,6 +541,7 @@ int main(void)
 		CASE(the_rest_of_the_page_is_the_guests),
 		CASE(a_page_resumes_where_the_exits_left_off),
 		CASE(an_echo_comes_back_inverted),
+		CASE(a_turn_raises_one_interrupt_however_many_are_asked_for),
 		CASE(posts_are_counted_and_summed),
 		CASE(posts_out_of_sequence_are_noticed),
 		CASE(a_sum_wraps_round),

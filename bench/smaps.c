@@ -15,8 +15,7 @@ static void add_line(const char *line, uint64_t guest_bytes, bool *guest, struct
 			 (guest_bytes && to - from >= guest_bytes);
 	else if (*guest)
 		return;
-	else if (sscanf(line, "Private_Clean: %llu kB", &kib) == 1 ||
-		 sscanf(line, "Private_Dirty: %llu kB", &kib) == 1)
+	else if (sscanf(line, "Private_Dirty: %llu kB", &kib) == 1)
 		sum->private_kib += (double)kib;
 	else if (sscanf(line, "Rss: %llu kB", &kib) == 1)
 		sum->resident_kib += (double)kib;

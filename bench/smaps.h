@@ -10,7 +10,11 @@
 #include "ipc/error.h"
 
 struct sx_smaps {
-	double private_kib;  /* pages that no other process maps */
+	/*
+	 * Pages that are this process's alone. What is clean is not: it says what a file says, is
+	 * shared with whoever maps that too, and can be dropped at any time.
+	 */
+	double private_kib;
 	double resident_kib; /* the same with the pages of programs and libraries, shared or not */
 };
 

@@ -5,6 +5,7 @@
 
 int sx_cmd_run(int argc, char **argv);
 int sx_cmd_stat(int argc, char **argv);
+int sx_cmd_balloon(int argc, char **argv);
 int sx_cmd_topo(int argc, char **argv);
 int sx_cmd_bench(int argc, char **argv);
 

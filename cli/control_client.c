@@ -3,10 +3,11 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+
+#include "cli/control_folder.h"
 
 #define FIRST_SIZE 16384
 
@@ -66,15 +67,19 @@ static int read_line(int fd, int timeout_ms, char **text, size_t *length)
 	}
 }
 
-static int send_request(int fd, const char *command)
+static int send_request(int fd, const json_t *request)
 {
-	char line[64];
-	int length = snprintf(line, sizeof(line), "{\"command\":\"%s\"}\n", command);
-	ssize_t n = send(fd, line, (size_t)length, MSG_NOSIGNAL);
+	char line[256];
+	size_t length = json_dumpb(request, line, sizeof(line) - 1, JSON_COMPACT);
+	ssize_t n;
 
+	if (!length || length > sizeof(line) - 1)
+		return -EINVAL;
+	line[length++] = '\n';
+	n = send(fd, line, length, MSG_NOSIGNAL);
 	if (n < 0)
 		return errno == EPIPE ? -ECONNRESET : -errno;
-	return n == length ? 0 : -EAGAIN;
+	return (size_t)n == length ? 0 : -EAGAIN;
 }
 
 static int understand(const char *text, size_t length, json_t **reply, struct sx_error *err)
@@ -92,12 +97,12 @@ static int understand(const char *text, size_t length, json_t **reply, struct sx
 	return rc;
 }
 
-int sx_control_ask(int fd, const char *command, int timeout_ms, json_t **reply,
-		   struct sx_error *err)
+int sx_control_request(int fd, const json_t *request, int timeout_ms, json_t **reply,
+		       struct sx_error *err)
 {
 	char *text = NULL;
 	size_t length;
-	int rc = send_request(fd, command);
+	int rc = send_request(fd, request);
 
 	if (rc == 0)
 		rc = read_line(fd, timeout_ms, &text, &length);
@@ -110,4 +115,27 @@ int sx_control_ask(int fd, const char *command, int timeout_ms, json_t **reply,
 		return sx_fail(err, rc,
 			       "it answers what is no answer; is it a splitx of this version?");
 	return rc;
+}
+
+int sx_control_ask(int fd, const char *command, int timeout_ms, json_t **reply,
+		   struct sx_error *err)
+{
+	json_t *request = json_pack("{s:s}", "command", command);
+	int rc = request ? sx_control_request(fd, request, timeout_ms, reply, err) : -ENOMEM;
+
+	json_decref(request);
+	return rc;
+}
+
+int sx_control_choose(pid_t *pid, struct sx_error *err)
+{
+	pid_t found[2];
+	unsigned count = sx_control_list(found, 2);
+
+	if (count == 0)
+		return sx_fail(err, -ESRCH, "no guest runs that this user may ask about");
+	if (count > 1)
+		return sx_fail(err, -EINVAL, "%u guests run; say which by its PID", count);
+	*pid = found[0];
+	return 0;
 }

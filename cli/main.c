@@ -15,6 +15,7 @@ static const struct command {
 } commands[] = {
 	{"run", sx_cmd_run, "run a guest, its exits trapped or on sidecores"},
 	{"stat", sx_cmd_stat, "show what still exits from a guest that runs, and why"},
+	{"balloon", sx_cmd_balloon, "show a guest's balloon, or change how much memory it keeps"},
 	{"topo", sx_cmd_topo, "show which cores guests and sidecores would get"},
 	{"bench", sx_cmd_bench, "measure what exits cost, trapped and split"},
 };

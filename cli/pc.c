@@ -11,6 +11,7 @@
 #include "guestcore/acpi.h"
 #include "guestcore/cpuid.h"
 #include "guestcore/pc_map.h"
+#include "ipc/rcu.h"
 
 #define HIGH_WINDOW (16ull << 30) /* for BARs above 4 GiB */
 
@@ -234,6 +235,29 @@ void sx_pc_console_moved(struct sx_pc *pc)
 	}
 	pthread_mutex_lock(&pc->trap.lock);
 	pc->uart.poller.poll(pc->uart.poller.ctx);
+	pthread_mutex_unlock(&pc->trap.lock);
+}
+
+struct sx_virtio_balloon *sx_pc_balloon(const struct sx_pc *pc)
+{
+	struct sx_virtio_balloon *balloon = NULL;
+
+	for (unsigned i = 0; !balloon && i < pc->devices.count; i++)
+		balloon = sx_virtio_balloon_of(pc->devices.device[i].dev);
+	return balloon;
+}
+
+/* Whoever holds the lock serves the device, and so is an RCU reader for that long. */
+void sx_pc_refresh_balloon(struct sx_pc *pc, struct sx_virtio_balloon *balloon)
+{
+	if (pc->config.mode == SX_SPLIT) {
+		sx_virtio_balloon_refresh(balloon);
+		return;
+	}
+	pthread_mutex_lock(&pc->trap.lock);
+	sx_rcu_register();
+	sx_virtio_balloon_refresh(balloon);
+	sx_rcu_unregister();
 	pthread_mutex_unlock(&pc->trap.lock);
 }
 

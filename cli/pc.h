@@ -20,6 +20,7 @@
 #include "sidecore/power.h"
 #include "sidecore/sidecore.h"
 #include "sidecore/uart16550.h"
+#include "sidecore/virtio/balloon.h"
 
 #define SX_PC_MIN_MEMORY (16ull << 20)
 
@@ -79,6 +80,10 @@ void sx_pc_destroy(struct sx_pc *pc);
 
 /* The machine's pollers but the exit servers': stores at most @max, returns how many there are. */
 unsigned sx_pc_pollers(const struct sx_pc *pc, const struct sx_poller **poller, unsigned max);
+
+/* The guest's balloon, NULL: it has none; and have it tell its statistics anew. */
+struct sx_virtio_balloon *sx_pc_balloon(const struct sx_pc *pc);
+void sx_pc_refresh_balloon(struct sx_pc *pc, struct sx_virtio_balloon *balloon);
 
 /* Bytes were taken from or put into queues of the serial port or the console: they are to look. */
 void sx_pc_console_moved(struct sx_pc *pc);

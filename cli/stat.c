@@ -181,17 +181,11 @@ static int list(bool as_json)
 
 static int choose(pid_t *pid, struct sx_error *err)
 {
-	pid_t found[2];
-	unsigned count = sx_control_list(found, 2);
+	int rc = sx_control_choose(pid, err);
 
-	if (count == 0)
-		return sx_fail(err, -ESRCH, "no guest runs that this user may ask about");
-	if (count == 1) {
-		*pid = found[0];
-		return 0;
-	}
-	list(false);
-	return sx_fail(err, -EINVAL, "%u guests run; say which by its PID", count);
+	if (rc == -EINVAL)
+		list(false);
+	return rc;
 }
 
 static int run(struct options *o, int *status, struct sx_error *err)

@@ -402,6 +402,11 @@ int sx_virtio_balloon_init(struct sx_virtio_balloon *b, uint64_t target,
 	return 0;
 }
 
+struct sx_virtio_balloon *sx_virtio_balloon_of(struct sx_virtio_device *dev)
+{
+	return dev->ops == &ops ? (struct sx_virtio_balloon *)dev : NULL;
+}
+
 void sx_virtio_balloon_destroy(struct sx_virtio_balloon *b)
 {
 	sx_virtio_device_destroy(&b->dev);

@@ -53,6 +53,9 @@ int sx_virtio_balloon_init(struct sx_virtio_balloon *b, uint64_t target,
 /* As sx_virtio_device_destroy(). */
 void sx_virtio_balloon_destroy(struct sx_virtio_balloon *b);
 
+/* The balloon whose device @dev is; NULL: it is another kind of device. */
+struct sx_virtio_balloon *sx_virtio_balloon_of(struct sx_virtio_device *dev);
+
 /* Change the target. Any thread. -EINVAL with a sentence when the guest has less. */
 int sx_virtio_balloon_set_target(struct sx_virtio_balloon *b, uint64_t bytes, struct sx_error *err);
 

@@ -374,7 +374,8 @@ static void a_terminal_sees_progress_and_then_nothing(void **state)
 	sx_progress_step(&p, "a step whose name is far too long for a line of sixty columns");
 	sx_progress_end(&p);
 
-	/* A terminal may hand it over in pieces; with its other end closed, until there is no more. */
+	/* A terminal may hand it over in pieces; with its other end closed, until there is no more.
+	 */
 	fclose(f);
 	while ((n = read(master, text + used, sizeof(text) - 1 - used)) > 0)
 		used += (size_t)n;

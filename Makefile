@@ -5,6 +5,7 @@
 #   ipc/ guestcore/ sidecore/ nested/   the library          -> libsplitx.a
 #   cli/ bench/                         the command          -> splitx
 #   bench/guests/*.c tests/guests/*.c   micro-guests         -> guests/NAME, tests/guests/NAME
+#   tests/kernels/*.c                   Multiboot kernels    -> tests/kernels/NAME
 #   bench/peers/*.c                     what we compare with -> peers/NAME
 #   sidecore/backend/dpdk/              a plug-in            -> lib/splitx-dpdk.so
 #   tests/unit/ tests/integration/      one program a file   -> tests/unit/NAME, ...
@@ -59,6 +60,11 @@ TEST_CFLAGS = -DSX_BUILD_DIR='"$(abspath $(BUILD))"'
 GUEST_CFLAGS  := -std=gnu11 -O2 -g $(WARN) -march=x86-64 -mcmodel=small -mno-red-zone -fno-pic \
 		 -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables \
 		 -fno-strict-aliasing -I.
+# Multiboot kernels: 32-bit; a kernel is one file, whose header the loader finds near its start.
+KERNEL_FLAGS  := -std=gnu11 -Os $(WARN) -m32 -mgeneral-regs-only -fno-pic -ffreestanding \
+		 -fno-stack-protector -fno-asynchronous-unwind-tables -fno-strict-aliasing -I. \
+		 -nostdlib -static -Wl,-no-pie -Wl,--build-id=none -Wl,-z,noexecstack \
+		 -Wl,-z,max-page-size=4096 -Wl,-z,noseparate-code -Wl,-Ttext-segment=0x100000
 GUEST_LDFLAGS := -nostdlib -static -Wl,-no-pie -Wl,--build-id=none -Wl,-z,noexecstack \
 		 -Wl,-z,max-page-size=4096
 
@@ -89,6 +95,7 @@ INTEG     := $(INTEG_SRCS:%.c=$(BUILD)/%)
 FUZZ      := $(FUZZ_SRCS:tests/fuzz/%.c=$(BUILD)/%)
 PEERS     := $(PEER_SRCS:bench/peers/%.c=$(BUILD)/peers/%)
 GUESTS    := $(patsubst bench/%.c,$(BUILD)/%,$(filter bench/%,$(GUEST_SRCS)))
+T_KERNELS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/kernels/*.c))
 T_GUESTS  := $(patsubst %.c,$(BUILD)/%,$(filter tests/%,$(GUEST_SRCS)))
 GLIB_OBJS := $(GUESTLIB:%=$(BUILD)/guest-obj/%.o)
 
@@ -141,7 +148,7 @@ $(BUILD)/.stamp/flags: FORCE
 	$(call stamp,$(CC) $(SX_CFLAGS) $(SX_LDFLAGS) $(SX_LIBS))
 
 $(BUILD)/.stamp/guest-flags: FORCE
-	$(call stamp,$(CC) $(GUEST_CFLAGS) $(GUEST_LDFLAGS))
+	$(call stamp,$(CC) $(GUEST_CFLAGS) $(GUEST_LDFLAGS) $(KERNEL_FLAGS))
 
 # So that a removed file leaves its archive too.
 $(BUILD)/.stamp/sources: FORCE
@@ -207,8 +214,13 @@ $(GUESTS) $(T_GUESTS): $(GLIB_OBJS) $(GUEST_LD) $(BUILD)/.stamp/sources
 	@mkdir -p $(@D)
 	$(call quiet,GUEST,$@)$(CC) $(GUEST_LDFLAGS) -Wl,-T,$(GUEST_LD) -o $@ $(filter %.o,$^)
 
+$(T_KERNELS): $(BUILD)/%: %.c $(BUILD)/.stamp/guest-flags
+	@mkdir -p $(@D)
+	$(call quiet,KERNEL,$@)$(CC) $(KERNEL_FLAGS) -MMD -MP -MF $@.d -o $@ $<
+
 C_SRCS := $(LIB_SRCS) $(PROG_SRCS) $(SUPPORT_SRCS) $(PEER_SRCS) $(DPDK_SRCS) $(UNIT_SRCS) $(INTEG_SRCS) $(FUZZ_SRCS)
--include $(C_SRCS:%.c=$(BUILD)/%.d) $(PIC_SRCS:%.c=$(BUILD)/pic/%.d) $(GLIB_OBJS:.o=.d) $(GUEST_SRCS:%=$(BUILD)/guest-obj/%.d)
+-include $(C_SRCS:%.c=$(BUILD)/%.d) $(PIC_SRCS:%.c=$(BUILD)/pic/%.d) $(GLIB_OBJS:.o=.d) $(GUEST_SRCS:%=$(BUILD)/guest-obj/%.d) \
+	$(T_KERNELS:%=%.d)
 
 # --- set-up, run and measure -------------------------------------------------------------------
 
@@ -256,7 +268,7 @@ fuzz: ## Fuzz each target for FUZZ_SECONDS (60); what it learns is kept in build
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(RUN_TESTS) fuzz
 
 build-unit: $(UNIT) plugins
-build-integration: $(INTEG) $(BUILD)/splitx $(GUESTS) $(T_GUESTS)
+build-integration: $(INTEG) $(BUILD)/splitx $(GUESTS) $(T_GUESTS) $(T_KERNELS)
 build-scripts build-lab: all
 build-unit build-integration build-scripts build-model build-lint:
 	@:

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * How often the guest of another process has touched a device's register in memory: KVM's
- * tracepoint kvm:kvm_mmio, counted by perf for the threads of that process.
+ * How often the guest of another process has touched a device's register: KVM's tracepoints
+ * kvm:kvm_mmio and kvm:kvm_pio, the first serial port left out, counted by perf for the threads of
+ * that process.
  *
  * KVM's counters cannot tell: mmio_exits leaves out what KVM serves itself (an ioeventfd), and
  * insn_emulation takes in every instruction that KVM steps over on a processor without NRIPS.
@@ -14,17 +15,17 @@
 
 #include "ipc/error.h"
 
-#define SX_TRACEFS             "/sys/kernel/debug/tracing"
-#define SX_KVM_TRACE_MAX_TASKS 128u
+#define SX_TRACEFS       "/sys/kernel/debug/tracing"
+#define SX_KVM_TRACE_MAX 256u
 
 struct sx_kvm_trace {
 	unsigned count;
-	int fd[SX_KVM_TRACE_MAX_TASKS]; /* one for each thread */
+	int fd[SX_KVM_TRACE_MAX]; /* one for each event and thread */
 };
 
 /*
  * Begin to count the threads that process @pid has now; @root is SX_TRACEFS, below debugfs, but in
- * tests. -ENOENT where the kernel has no such tracepoint, -EACCES who may not.
+ * tests. -ENOENT where the kernel has no such tracepoints, -EACCES who may not.
  */
 int sx_kvm_trace_open(struct sx_kvm_trace *t, const char *root, pid_t pid, struct sx_error *err);
 

@@ -5,8 +5,9 @@
 # started init, then does as it is told, line by line, over the console: bench/vmm.h is the other
 # side.
 #
-#   blk RW DEPTH COUNT       COUNT requests of 4 KiB to /dev/vda by fio, DEPTH at a time
-#   net PROTOCOL DIRECTION BYTES
+#   blk RW DEPTH COUNT       COUNT requests of 4 KiB to /dev/vda by fio, DEPTH at a time; fewer
+#                            where they take more than 20 seconds
+#   net PROTOCOL DIRECTION SECONDS
 #                            a stream by iperf3, tcp or udp, tx or rx
 #   nothing                  what the talk itself costs
 #   end                      the end
@@ -56,7 +57,7 @@ measure_disk() { # RW DEPTH COUNT
 	esac
 	before=$(disk_requests)
 	between fio --name=bench --filename=/dev/vda --direct=1 --thread --ioengine=io_uring \
-		--rw="$1" --bs=4k --iodepth="$2" --number_ios="$3" --norandommap --eta=never \
+		--rw="$1" --bs=4k --iodepth="$2" --number_ios="$3" --runtime=20 --norandommap --eta=never \
 		--output-format=terse --terse-version=3 --output=/tmp/fio
 	say result $(($(disk_requests) - before)) "$(fio_times $first)"
 }
@@ -77,9 +78,9 @@ hundredths() { # of seconds since the start
 	sed 's/^\([0-9]*\)\.\([0-9]*\) .*/\1\2/' /proc/uptime
 }
 
-stream() { # PROTOCOL DIRECTION BYTES
+stream() { # PROTOCOL DIRECTION SECONDS
 	local begin
-	set -- "$@" -c "$HOST" -n "$3"
+	set -- "$@" -c "$HOST" -t "$3"
 	[ "$1" = tcp ] || set -- "$@" -u -b 0 -l 1470
 	[ "$2" = tx ] || set -- "$@" -R
 	shift 3
@@ -88,7 +89,7 @@ stream() { # PROTOCOL DIRECTION BYTES
 	echo $(($(hundredths) - begin)) >/tmp/hundredths
 }
 
-measure_net() { # PROTOCOL DIRECTION BYTES
+measure_net() { # PROTOCOL DIRECTION SECONDS
 	local before
 	[ "$(cat /sys/class/net/eth0/operstate)" = up ] || start_net
 	before=$(packets "$2")

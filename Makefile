@@ -83,6 +83,7 @@ DPDK_SRCS    := $(wildcard sidecore/backend/dpdk/*.c)
 UNIT_SRCS    := $(wildcard tests/unit/test_*.c)
 INTEG_SRCS   := $(wildcard tests/integration/test_*.c)
 FUZZ_SRCS    := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_DPDK    := $(filter %/fuzz_dpdk_offload.c,$(FUZZ_SRCS))
 GUEST_SRCS   := $(wildcard bench/guests/*.c tests/guests/*.c)
 GUESTLIB     := $(wildcard bench/guests/lib/*.c bench/guests/lib/*.S)
 GUEST_LD     := bench/guests/lib/guest.ld
@@ -174,7 +175,7 @@ $(BUILD)/pic/%.o: %.c $(BUILD)/.stamp/flags
 	$(call quiet,CC,$@)$(CC) $(SX_CFLAGS) -fPIC $(DPDK_CFLAGS) -MMD -MP -c $< -o $@
 
 $(call obj,$(UNIT_SRCS) $(INTEG_SRCS) $(SUPPORT_SRCS)): EXTRA_CFLAGS = $(TEST_CFLAGS)
-$(call obj,$(PEER_SRCS)): EXTRA_CFLAGS = $(DPDK_CFLAGS)
+$(call obj,$(PEER_SRCS) $(FUZZ_DPDK)): EXTRA_CFLAGS = $(DPDK_CFLAGS)
 
 # PROGLIB is cli/ and bench/ without main(), so that tests link the same wiring.
 $(LIB): $(call obj,$(LIB_SRCS))
@@ -199,6 +200,8 @@ $(INTEG): %: %.o $(SUPPORT) $(PROGLIB) $(LIB)
 	$(call link,-lcmocka)
 $(FUZZ): $(BUILD)/%: $(BUILD)/tests/fuzz/%.o $(SUPPORT) $(PROGLIB) $(LIB)
 	$(call link,-fsanitize=fuzzer)
+
+$(BUILD)/fuzz_dpdk_offload: $(BUILD)/pic/sidecore/backend/dpdk/offload.o
 
 GUEST_CC = $(CC) $(GUEST_CFLAGS) -MMD -MP -c $< -o $@
 $(BUILD)/guest-obj/%.c.o: %.c $(BUILD)/.stamp/guest-flags
@@ -281,7 +284,7 @@ build-fuzz:
 	+@$(SUBMAKE) BUILD=$(BUILD)/fuzz CC=$(CLANG) OPT='-O1 -g' SAN=fuzzer-no-link,address,undefined \
 		fuzzers
 .PHONY: fuzzers
-fuzzers: $(FUZZ)
+fuzzers: $(if $(HAVE_DPDK),$(FUZZ),$(filter-out %/fuzz_dpdk_offload,$(FUZZ)))
 
 include lab/lab.mk
 
@@ -323,7 +326,7 @@ lint-builds:
 	@echo 'ok - gcc and clang build and link everything at -O0'
 
 tidy_cflags = $(if $(findstring /guests/,$(1)),$(GUEST_CFLAGS),$(SX_CFLAGS) $(TEST_CFLAGS) \
-	$(if $(filter bench/peers/% sidecore/backend/dpdk/%,$(1)),$(DPDK_CFLAGS)))
+	$(if $(filter bench/peers/% sidecore/backend/dpdk/% $(FUZZ_DPDK),$(1)),$(DPDK_CFLAGS)))
 $(BUILD)/lint/%.tidy: % .clang-tidy $(ROOMS_H) $(BUILD)/.stamp/flags
 	@mkdir -p $(@D)
 	$(call quiet,TIDY,$<)out=$$(clang-tidy --quiet $< -- $(call tidy_cflags,$<) 2>&1) || \

@@ -10,7 +10,7 @@ set -euo pipefail
 succeeds "splitx --help" '^usage: splitx' "$SPLITX" --help
 succeeds "splitx -h" '^usage: splitx' "$SPLITX" -h
 succeeds "splitx --version" '^splitx [0-9]*\.[0-9]*\.[0-9]*$' "$SPLITX" --version
-for command in run topo bench; do
+for command in run stat topo bench; do
 	succeeds "splitx $command --help" "^usage: splitx $command" "$SPLITX" $command --help
 	succeeds "splitx $command -h" "^usage: splitx $command" "$SPLITX" $command -h
 	succeeds "the first --help counts, whatever follows" "^usage" "$SPLITX" $command --help --nonsense
@@ -20,7 +20,7 @@ done
 
 fails "a command that is none" 64 "there is no command 'fly'" "$SPLITX" fly
 fails "an option before the command" 64 "there is no command '--mode'" "$SPLITX" --mode trap run x
-for command in run topo bench; do
+for command in run stat topo bench; do
 	fails "$command: an unknown long option" 64 "'--fly' is no option" "$SPLITX" $command --fly
 	fails "$command: an unknown short option" 64 "'-x' is no option" "$SPLITX" $command -x
 	fails "$command: a value for what takes none" 64 "--help=5 takes no value" \

@@ -22,7 +22,6 @@
 #include <cmocka.h>
 
 #include "cli/control.h"
-#include "cli/control_client.h"
 
 #define LONG_ANSWER (4u << 20) /* more than sockets hold */
 
@@ -541,91 +540,39 @@ static void only_runs_are_connected_to(void **state)
 	assert_non_null(strstr(err.text, "there is no process"));
 }
 
-/* ---- the other side ---- */
-
-/* What sx_control_ask() makes of @answer, after which nothing or the end comes. */
-static int ask(const char *answer, bool end, json_t **reply, struct sx_error *err)
+/* A folder that was opened to others lets them in no further; tried as root, who can be another. */
+static void another_user_is_not_heard(void **state)
 {
-	int fd[2], rc;
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
-	say(fd[1], answer);
-	if (end)
-		shutdown(fd[1], SHUT_WR);
-	rc = sx_control_ask(fd[0], "stats", 200, reply, err);
-	want(fd[1], "{\"command\":\"stats\"}\n");
-	close(fd[0]);
-	close(fd[1]);
-	return rc;
-}
-
-static void an_answer_is_understood(void **state)
-{
-	json_t *reply = NULL;
-
-	(void)state;
-	assert_int_equal(ask("{\"reply\":[1,2]}\n", false, &reply, NULL), 0);
-	assert_int_equal(json_array_size(reply), 2);
-	json_decref(reply);
-}
-
-static void what_is_no_answer_is_refused(void **state)
-{
-	static const struct {
-		const char *answer;
-		bool end;
-		int rc;
-	} bad[] = {
-		{"", false, -ETIMEDOUT},
-		{"{\"reply\":1}", false, -ETIMEDOUT},
-		{"", true, -ECONNRESET},
-		{"{\"reply\":1}", true, -ECONNRESET},
-		{"\n", false, -EPROTO},
-		{"hello\n", false, -EPROTO},
-		{"{}\n", false, -EPROTO},
-		{"[]\n", false, -EPROTO},
-		{"{\"error\":7}\n", false, -EPROTO},
-		{"{\"reply\":1}\n{\"reply\":2}\n", false, -EPROTO},
-		{"{\"error\":\"no\"}\n", false, -ENOTSUP},
-	};
-
-	(void)state;
-	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		struct sx_error err = {0};
-		json_t *reply = NULL;
-		int rc = ask(bad[i].answer, bad[i].end, &reply, &err);
-
-		if (rc != bad[i].rc)
-			fail_msg("'%s' gave %d", bad[i].answer, rc);
-		assert_null(reply);
-		assert_int_equal(!err.text[0], rc == -ECONNRESET);
-	}
-}
-
-static void an_answer_without_end_is_refused(void **state)
-{
-	struct sx_error err = {0};
-	json_t *reply = NULL;
-	int fd[2], status;
+	struct fixture *f = *state;
+	char folder[64];
+	int status;
 	pid_t pid;
 
-	(void)state;
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
+	if (geteuid() != 0) {
+		print_message("# skipped: only root can be another user\n");
+		skip();
+	}
+	snprintf(folder, sizeof(folder), "%s/splitx", f->dir);
+	assert_int_equal(chmod(f->dir, 0755) | chmod(folder, 0755) | chmod(f->control.path, 0777),
+			 0);
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		static char piece[65536];
+		struct sockaddr_un a = {.sun_family = AF_UNIX};
+		int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+		char byte;
 
-		close(fd[0]);
-		memset(piece, 'x', sizeof(piece));
-		while (send(fd[1], piece, sizeof(piece), MSG_NOSIGNAL) > 0)
-			;
-		_exit(0);
+		memcpy(a.sun_path, f->control.path, sizeof(a.sun_path));
+		if (setuid(65534) < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+			_exit(1);
+		send(fd, COUNT, strlen(COUNT), MSG_NOSIGNAL);
+		/* Closed, with or without what we sent unread. */
+		_exit(recv(fd, &byte, 1, 0) > 0 ? 2 : 0);
 	}
-	close(fd[1]);
-	assert_int_equal(sx_control_ask(fd[0], "stats", 60000, &reply, &err), -EPROTO);
-	close(fd[0]);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	while (waitpid(pid, &status, WNOHANG) == 0)
+		serve(f, 1);
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_int_equal(f->told, 0);
 }
 
 #define CASE(FUNCTION) cmocka_unit_test_setup_teardown(FUNCTION, setup, teardown)
@@ -651,9 +598,7 @@ int main(void)
 		CASE(what_the_dead_left_is_refused_and_removed),
 		CASE(what_had_our_number_is_replaced),
 		CASE(only_runs_are_connected_to),
-		cmocka_unit_test(an_answer_is_understood),
-		cmocka_unit_test(what_is_no_answer_is_refused),
-		cmocka_unit_test(an_answer_without_end_is_refused),
+		CASE(another_user_is_not_heard),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

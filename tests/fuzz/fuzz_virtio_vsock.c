@@ -19,7 +19,8 @@
 
 #define MAX_STEPS 256
 #define MEMORY    (1u << 20)
-#define DATA      (256u << 10) /* of it, for buffers */
+#define DATA      (256u << 10) /* of it, for what is sent */
+#define SLOT      (16u << 10)  /* and for each buffer that is posted */
 #define RING      16
 #define PROGRAMS  8
 #define CID       3u
@@ -49,8 +50,9 @@ struct world {
 	struct vw_driver d;
 	uint64_t features;
 	sx_gpa data;
-	size_t next; /* in it */
-	bool poked;  /* anything may be anything */
+	size_t next;    /* in it, for what is sent */
+	unsigned posts; /* slots behind it, which come back in their order */
+	bool poked;     /* anything may be anything */
 	int program[PROGRAMS];
 	struct virtio_vsock_hdr last; /* that came */
 };
@@ -111,7 +113,7 @@ static void bring_up(struct world *w)
 	fuzz_require(vw_status(&w->d) == 0);
 	fuzz_require(w->v.lines + w->v.requests == 0 && w->v.first == SX_VSOCK_NONE);
 	w->poked = false;
-	w->w.memory.used = w->data + DATA;
+	w->w.memory.used = w->data + DATA + RING * SLOT;
 	fuzz_require(vw_negotiate(&w->d, w->features) == 0);
 	for (unsigned i = 0; i < SX_VSOCK_QUEUES; i++)
 		vw_add_queue(&w->d, RING);
@@ -119,7 +121,7 @@ static void bring_up(struct world *w)
 	sx_virtio_device_poll(&w->v.dev);
 }
 
-/* Room for what is sent or posted, one after the other. */
+/* Room for what is sent, one after the other. */
 static sx_gpa room(struct world *w, size_t len)
 {
 	sx_gpa at;
@@ -170,11 +172,12 @@ static void post(struct world *w, struct fuzz_input *in)
 	uint32_t size = (uint32_t)fuzz_take(in, 2) % 8192 + 1;
 
 	for (; count; count--) {
-		sx_gpa at = room(w, SX_VSOCK_HDR + size);
+		sx_gpa at = w->data + DATA + w->posts % RING * SLOT;
 		const struct vd_buffer b[2] = {{at, SX_VSOCK_HDR}, {at + SX_VSOCK_HDR, size}};
 
 		if (vd_add(&w->d.queue[SX_VSOCK_RX], b, 0, 2, vd_at(&w->w.memory, at)) < 0)
 			break;
+		w->posts++;
 	}
 	vw_kick(&w->d, SX_VSOCK_RX);
 }
@@ -187,7 +190,7 @@ static void give_chain(struct world *w, struct fuzz_input *in)
 	struct vd_buffer b[6];
 
 	for (unsigned i = 0; i < out + write; i++) {
-		b[i].gpa = w->data + fuzz_take(in, 3) % (DATA + 64);
+		b[i].gpa = w->data + fuzz_take(in, 3) % (DATA + RING * SLOT + 64);
 		b[i].len = (uint32_t)fuzz_take(in, 2);
 	}
 	/* It may lie upon a ring, and its packet is no packet. */
@@ -327,7 +330,7 @@ static void set_up(struct world *w, struct fuzz_input *in)
 	    sx_virtio_pci_init(&w->pci, &w->v.dev, &w->w.host, SX_PCI_ANY, NULL) < 0 ||
 	    vw_probe(&w->d, &w->w, w->pci.function.devfn) < 0)
 		abort();
-	w->data = vd_alloc(&w->w.memory, DATA, 4096);
+	w->data = vd_alloc(&w->w.memory, DATA + RING * SLOT, 4096);
 	for (unsigned i = 0; i < PROGRAMS; i++)
 		w->program[i] = -1;
 	bring_up(w);

@@ -25,7 +25,7 @@ static int check_path(const char *path, struct sx_error *err)
 	if (!*path)
 		return sx_fail(err, -EINVAL, "a vsock needs the path of a socket, such as vm.sock");
 	if (strlen(path) > SX_VSOCK_PATH)
-		return sx_fail(err, -ENAMETOOLONG,
+		return sx_fail(err, -EINVAL,
 			       "the path of a vsock has at most %zu characters, and '%s' has %zu; "
 			       "choose a shorter one",
 			       SX_VSOCK_PATH, path, strlen(path));
@@ -40,7 +40,7 @@ static int take_over(const char *path, struct sx_error *err)
 	int fd, rc;
 
 	if (lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode))
-		return sx_fail(err, -EEXIST,
+		return sx_fail(err, -EINVAL,
 			       "'%s' is there and no socket; remove it or choose another path",
 			       path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -49,7 +49,7 @@ static int take_over(const char *path, struct sx_error *err)
 	rc = connect(fd, (const struct sockaddr *)&a, sizeof(a)) < 0 ? -errno : 0;
 	close(fd);
 	if (rc != -ECONNREFUSED)
-		return sx_fail(err, -EADDRINUSE,
+		return sx_fail(err, -EBUSY,
 			       "somebody listens at '%s', perhaps another guest; choose another "
 			       "path",
 			       path);

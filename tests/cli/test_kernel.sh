@@ -59,6 +59,10 @@ two is world' --mode $mode --append 'a=1 b' --initrd "$tmp/one" --initrd "$tmp/t
 loader: splitx
 memory: 511 MiB
 modules: 0' --mode $mode --append x --net user --net user,mac=52:54:00:12:34:56,mtu=9000
+	with_kvm says "with a vsock, whose socket goes away, $mode" 'command line: kernel x
+loader: splitx
+memory: 511 MiB
+modules: 0' --mode $mode --append x --vsock vm.sock,cid=42
 	with_kvm says "with a virtio console, on which it says nothing, $mode" \
 		'command line: kernel earlycon=uart8250,io,0x3f8 console=hvc0
 loader: splitx
@@ -118,6 +122,14 @@ refuses "a balloon without a size" 64 "target= of --balloon wants a size" "${k[@
 refuses "a balloon beyond memory" 64 "at most the guest's memory, 32 MiB" "${k[@]}" --memory 32M \
 	--balloon=target=33M
 
+refuses "a vsock without a path" 64 "needs the path" "${k[@]}" --vsock ,cid=3
+refuses "a vsock in no folder" 66 "the socket 'no/vm.sock'" "${k[@]}" --vsock no/vm.sock
+refuses "a vsock at a file" 64 "no socket" "${k[@]}" --vsock "$tmp/disk"
+refuses "a vsock with too long a path" 64 "at most 96 characters" "${k[@]}" --vsock "${long:0:97}"
+refuses "a guest with the host's CID" 64 "cid= of --vsock" "${k[@]}" --vsock vm.sock,cid=2
+refuses "a vsock with a word too many" 64 "knows cid=" "${k[@]}" --vsock vm.sock,port=2
+refuses "a vsock twice" 69 "somebody listens" "${k[@]}" --vsock vm.sock --vsock vm.sock
+
 # ---- networks ----
 
 refuses "no network" 64 "is no network" "${k[@]}" --net cable
@@ -169,7 +181,7 @@ fails "a device's sidecore, trapped" 64 "no meaning with --mode trap" "${pin[@]}
 
 for option in "--initrd x" "--append x" "--cpu host" "--idle poll" --hugepages --memfd --prefault \
 	"--reboot exit" "--console virtio" "--disk x" "--net user" "--device-core rng0=1" --rng \
-	--balloon; do
+	--balloon "--vsock x"; do
 	read -ra words <<<"$option"
 	fails "${words[0]} for a micro-guest" 64 "${words[0]} is for kernels" "$SPLITX" run \
 		"${words[@]}" guest

@@ -2,6 +2,7 @@
 #include "cli/console.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -58,6 +59,20 @@ static void tell_size(const struct sx_console *c)
 		c->guest.resized(c->guest.ctx, cols, rows);
 }
 
+/*
+ * A terminal that somebody has stopped takes a part of what is written and keeps the writer until
+ * it takes the rest. Not one that is opened anew: standard output itself is shared with others, who
+ * may not expect that it does not block.
+ */
+static int open_output(void)
+{
+	int fd = -1;
+
+	if (isatty(STDOUT_FILENO))
+		fd = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return fd < 0 ? STDOUT_FILENO : fd;
+}
+
 int sx_console_open(struct sx_console *c, const struct sx_console_guest *guest,
 		    struct sx_sidecore *const *sidecore, unsigned sidecores, uint64_t watchdog_ns,
 		    struct sx_error *err)
@@ -74,6 +89,7 @@ int sx_console_open(struct sx_console *c, const struct sx_console_guest *guest,
 	c->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (c->signal_fd < 0)
 		return sx_fail(err, -errno, "cannot wait for signals: %s", strerror(errno));
+	c->out_fd = open_output();
 	sx_terminal_enter(&c->terminal, guest->all_keys);
 	tell_size(c);
 	return 0;
@@ -93,11 +109,11 @@ static bool write_some(struct sx_console *c)
 	size_t count;
 	ssize_t n;
 
-	if (would_wait(STDOUT_FILENO))
+	if (would_wait(c->out_fd))
 		return false;
 	/* A pipe that has room takes so much whole (pipe(7)). */
 	count = c->out_end - c->out_at;
-	n = write(STDOUT_FILENO, c->out + c->out_at, count < WRITE_MAX ? count : WRITE_MAX);
+	n = write(c->out_fd, c->out + c->out_at, count < WRITE_MAX ? count : WRITE_MAX);
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return false;
 	if (n < 0)
@@ -247,7 +263,7 @@ static int serve_once(struct sx_console *c, int done_fd, bool *done)
 	struct pollfd fd[COUNT] = {
 		[SIGNAL] = {.fd = c->signal_fd, .events = POLLIN},
 		[DONE] = {.fd = done_fd, .events = POLLIN},
-		[OUTPUT] = {.fd = writing ? STDOUT_FILENO : -1, .events = POLLOUT},
+		[OUTPUT] = {.fd = writing ? c->out_fd : -1, .events = POLLOUT},
 		[INPUT] = {.fd = reading ? STDIN_FILENO : -1, .events = POLLIN},
 		[CONTROL] = {.fd = c->control ? c->control->epoll_fd : -1, .events = POLLIN},
 	};
@@ -296,5 +312,7 @@ void sx_console_close(struct sx_console *c)
 	pump_output(c);
 	look_around(c);
 	sx_terminal_restore(&c->terminal);
+	if (c->out_fd != STDOUT_FILENO)
+		close(c->out_fd);
 	close(c->signal_fd);
 }

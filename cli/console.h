@@ -42,6 +42,7 @@ struct sx_console {
 	struct sx_control *control; /* served too; NULL at first */
 	struct sx_terminal terminal;
 	int signal_fd;
+	int out_fd;   /* where standard output leads; a terminal never keeps us waiting there */
 	bool input;   /* standard input is still open */
 	bool escaped; /* the last key was Ctrl-A */
 	bool quit;    /* the user wants to */

@@ -4,6 +4,7 @@
  * ways to speak come out, keys go in, Ctrl-A is the user's, and the terminal's size reaches the
  * device, at first and when it changes.
  */
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -73,6 +74,24 @@ static void is_stopped_by_its_user(void **state)
 	assert_null(strstr(s.said, "splitx"));
 }
 
+/* A terminal that was stopped: nobody takes what comes out at its other side, and it is full. */
+static void is_stopped_when_nobody_reads(void **state)
+{
+	struct pollfd p = {.events = POLLOUT};
+	struct session s;
+
+	open_session(&s, world_of(state), &usual);
+	p.fd = s.slave;
+	session_type(&s, "*");
+	for (unsigned full = 0; full < 20; full++) {
+		if (poll(&p, 1, 0) != 0)
+			full = 0;
+		pause_a_little();
+	}
+	session_type(&s, "\x01x");
+	assert_int_equal(session_finish(&s, -1), 128 + SIGINT);
+}
+
 static void resize(const struct session *s, unsigned short cols, unsigned short rows)
 {
 	const struct winsize size = {.ws_col = cols, .ws_row = rows};
@@ -118,8 +137,9 @@ static const struct way way_split_mode = {SX_SPLIT, 0, {SX_SPIN_HOT, 0}};
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		BOTH(speaks_and_hears), BOTH(gets_every_key), BOTH(is_stopped_by_its_user),
-		BOTH(is_told_the_size), BOTH(needs_no_size),
+		BOTH(speaks_and_hears),       BOTH(gets_every_key),
+		BOTH(is_stopped_by_its_user), BOTH(is_stopped_when_nobody_reads),
+		BOTH(is_told_the_size),       BOTH(needs_no_size),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

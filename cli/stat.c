@@ -208,5 +208,5 @@ int sx_cmd_stat(int argc, char **argv)
 		return status;
 	fflush(stdout);
 	fprintf(stderr, "splitx stat: %s\n", err.text[0] ? err.text : strerror(-rc));
-	return sx_status_of_error(rc);
+	return ferror(stdout) ? EX_IOERR : sx_status_of_error(rc);
 }

@@ -86,7 +86,7 @@ static int show_json(json_t *now, json_t *difference)
 	return rc < 0 ? -ENOMEM : 0;
 }
 
-static int show(struct watch *w, json_t *now)
+static int show(struct watch *w, json_t *now, struct sx_error *err)
 {
 	json_t *difference = sx_stats_difference(w->last, now);
 	int rc = -ENOMEM;
@@ -95,7 +95,8 @@ static int show(struct watch *w, json_t *now)
 		rc = w->options->json ? show_json(now, difference) : show_table(w, now, difference);
 	json_decref(difference);
 	if (rc == 0 && fflush(stdout) != 0)
-		return -errno;
+		return sx_fail(err, -errno, "standard output cannot be written: %s",
+			       strerror(errno));
 	return rc;
 }
 
@@ -183,7 +184,7 @@ static int look(struct watch *w, uint64_t end_ns, struct sx_error *err)
 	if (rc == 0)
 		rc = ask(w, &now, err);
 	if (rc == 0)
-		rc = show(w, now);
+		rc = show(w, now, err);
 	if (now) {
 		json_decref(w->last);
 		w->last = now;

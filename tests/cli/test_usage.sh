@@ -74,6 +74,7 @@ lost() { # NAME COMMAND...
 
 lost "--help" "$SPLITX" --help
 lost "--version" "$SPLITX" --version
+lost "stat --list" "$SPLITX" stat --list
 lost "run --help" "$SPLITX" run --help
 lost "topo --help" "$SPLITX" topo --help
 lost "bench --help" "$SPLITX" bench --help

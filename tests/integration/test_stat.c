@@ -285,6 +285,20 @@ static void writes_over_its_table(void **state)
 	stop_guest(&guest);
 }
 
+static void tells_that_it_cannot_write(void **state)
+{
+	struct world *w = world_of(state);
+	int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+
+	assert_true(full >= 0);
+	start_guest(&guest, w);
+	start_on(&stat_, full, (const char *const[]){"stat", pid_text(&guest), NULL});
+	stat_.out = full;
+	assert_int_equal(finish(&stat_), 74);
+	assert_non_null(strstr(stat_.said, "standard output cannot be written: No space left"));
+	stop_guest(&guest);
+}
+
 /* ---- which one ---- */
 
 static void need_no_others(void)
@@ -475,6 +489,7 @@ int main(void)
 		BOTH(ends_with_its_guest),
 		SX_CASE(ends_at_once_with_its_guest, trap_mode),
 		SX_CASE(writes_over_its_table, trap_mode),
+		SX_CASE(tells_that_it_cannot_write, trap_mode),
 		SX_CASE(takes_the_only_one, trap_mode),
 		SX_CASE(lists_those_that_run, trap_mode),
 		cmocka_unit_test(refuses_what_does_not_run),

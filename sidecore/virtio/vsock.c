@@ -21,6 +21,7 @@
 
 #define F_STREAM   0 /* VIRTIO_VSOCK_F_STREAM (5.10.3); Linux' header has no name for it */
 #define QUEUE_SIZE 128
+#define LOOKS      32u        /* in trap mode, each time that we are woken */
 #define PAUSE      15u        /* times what an empty look took */
 #define MAX_PAUSE  (1u << 16) /* TSC cycles, some 20 us: it may have been preempted */
 
@@ -54,17 +55,25 @@ static unsigned look(struct sx_virtio_vsock *v)
 	return n;
 }
 
-/* What the host has for the guest. In trap mode all of it: nobody comes back for the rest. */
-static unsigned serve_host(struct sx_virtio_vsock *v)
+/* What there is for the guest, and who wants to come. */
+static unsigned serve_guest(struct sx_virtio_vsock *v)
 {
-	unsigned work = 0, n;
+	if (!v->running)
+		return 0;
+	return sx_vsock_accept(v) + sx_vsock_receive(v, &v->dev.queue[SX_VSOCK_RX]);
+}
+
+/*
+ * In trap mode nobody comes back for what is left, but for events: who floods us by those must not
+ * keep the device lock for ever.
+ */
+static unsigned serve(struct sx_virtio_vsock *v)
+{
+	unsigned work = 0, looks = 0, n;
 
 	do {
-		n = look(v);
-		if (v->running) {
-			n += sx_vsock_accept(v);
-			n += sx_vsock_receive(v, &v->dev.queue[SX_VSOCK_RX]);
-		}
+		n = looks++ < LOOKS ? look(v) : 0;
+		n += serve_guest(v);
 		work += n;
 	} while (n && !v->dev.env.polled);
 	return work;
@@ -78,7 +87,7 @@ static unsigned poll(struct sx_virtio_device *dev, unsigned group)
 	(void)group;
 	if (__builtin_expect(broken && v->running, 0))
 		stop(v);
-	return serve_host(v);
+	return serve(v);
 }
 
 /* In trap mode both directions, for each may have waited for the other. */
@@ -95,7 +104,7 @@ static unsigned process(struct sx_virtio_device *dev, struct sx_virtqueue *vq)
 		return vq == tx ? sx_vsock_transmit(v, vq) : 0;
 	do {
 		n = sx_vsock_transmit(v, tx);
-		n += serve_host(v);
+		n += serve_guest(v);
 		work += n;
 	} while (n);
 	return work;

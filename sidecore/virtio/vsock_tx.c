@@ -5,8 +5,9 @@
  */
 #include "sidecore/virtio/vsock_internal.h"
 
-#define PACKETS    64           /* in a turn */
-#define TURN_BYTES (256u << 10) /* and bytes, but at least one packet */
+#define REQUEST_COST (16u << 10)  /* a request takes as long as so many bytes */
+#define PACKETS      64           /* in a turn */
+#define TURN_BYTES   (256u << 10) /* and bytes, but at least one packet */
 
 /* ---- answers to packets of no connection ---- */
 
@@ -199,7 +200,7 @@ unsigned sx_vsock_transmit(struct sx_virtio_vsock *v, struct sx_virtqueue *vq)
 		if (!sx_virtqueue_pop(vq, &chain, 1, pool, SX_VSOCK_SEGS) || !is_packet(vq, &chain))
 			break;
 		sx_vq_read(&chain, 0, &h, sizeof(h));
-		bytes += chain.readable_len;
+		bytes += chain.readable_len + (h.op == VIRTIO_VSOCK_OP_REQUEST ? REQUEST_COST : 0);
 		dispatch(v, &h, &chain);
 		sx_virtqueue_push(vq, &chain, 0);
 	}

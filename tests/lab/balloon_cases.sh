@@ -18,10 +18,10 @@ said() { # MODE TEXT
 	grep -q "$2" "/tmp/out/$1.out"
 }
 
-# Bytes that the guest of PID has reported as free.
+# Bytes that the guest of PID has reported as free: the first such number is the total.
 reported() {
 	./splitx stat --json --interval 0.1 --count 1 "$1" 2>/dev/null |
-		sed -n 's/.*"bytes_reported": *\([0-9]*\).*/\1/p'
+		grep -o '"bytes_reported": *[0-9]*' | head -n 1 | grep -o '[0-9]*$'
 }
 
 # The guest of PID has reported 32 MiB more than BYTES.
@@ -45,6 +45,7 @@ run() { # MODE
 	pid=$!
 	await said "$1" 'guest: sum'
 	before=$(reported "$pid")
+	echo go >"/tmp/$1"
 	await has_reported "$pid" "${before:-0}"
 	./splitx balloon --target 1G "$pid" 2>"/tmp/out/$1.refused"
 	./splitx balloon --target 288M "$pid"

@@ -7,7 +7,7 @@ mkdir -p /tmp/out
 exec </dev/null
 
 # Its cores are shared with others: a sidecore that sleeps soon gives back what it does not need.
-# Guests with PCI devices keep it awake all the same, for a shared page cannot wake it.
+# What wakes it is a notification that exits.
 # shellcheck disable=SC2034 # used by who sources this
 split='--mode split --wait pause:100'
 

@@ -288,7 +288,7 @@ unsigned sx_control_list(pid_t *pid, unsigned max)
 	}
 	if (geteuid() == 0) {
 		list_pattern(&l, "/run/user/*/splitx");
-		list_pattern(&l, "/tmp/splitx-*");
+		list_pattern(&l, "/tmp/splitx-[0-9]*");
 	}
 	return l.count;
 }

@@ -5,12 +5,14 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define MIN_BLOCK 512u  /* a sector, virtio 1.2, 5.2.6 */
@@ -247,11 +249,20 @@ static bool direct_works(struct sx_file *f, int fd)
 	return direct_read_works(f, fd);
 }
 
+/* Nothing lies beneath its pages, so there is nothing to pass them by for. */
+static bool lies_in_memory(const struct sx_file *f)
+{
+	struct statfs fs;
+
+	return fstatfs(f->fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
+}
+
 static int choose_cache(struct sx_file *f, const struct sx_file_config *c, struct sx_error *err)
 {
 	int fd;
 
-	if (c->cache == SX_FILE_CACHED)
+	f->in_memory = !f->block_device && lies_in_memory(f);
+	if (c->cache == SX_FILE_CACHED || (c->cache == SX_FILE_AUTO && f->in_memory))
 		return 0;
 	fd = sx_file_reopen(f, true);
 	if (fd >= 0) {

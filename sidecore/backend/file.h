@@ -33,6 +33,7 @@ struct sx_file {
 	bool readonly;
 	bool direct;       /* past the page cache */
 	bool block_device; /* else a regular file */
+	bool in_memory;    /* a file of tmpfs, such as a memfd */
 	bool can_discard;
 	uint64_t size;         /* bytes, a multiple of the block size */
 	uint32_t block_size;   /* all I/O begins and ends on such blocks */

@@ -51,6 +51,8 @@ struct sx_file_queue {
 	struct sx_file_stats stats;
 };
 
+static void came_back(struct sx_file_queue *q, struct sx_file_op *op, int result);
+
 static void push(struct sx_file_op **list, struct sx_file_op *op)
 {
 	op->next = *list;
@@ -155,6 +157,11 @@ static void sync_waiting(struct sx_file_queue *q)
 
 static void join_sync(struct sx_file_queue *q, struct sx_file_op *op)
 {
+	/* tmpfs syncs nothing (noop_fsync() in Linux), and cannot lose what it has. */
+	if (q->file->in_memory) {
+		finish(q, op, 0);
+		return;
+	}
 	if (q->sync_error) {
 		finish(q, op, q->sync_error);
 		return;
@@ -235,6 +242,21 @@ static int bounce(struct sx_file_queue *q, struct sx_file_op *op)
 	return 0;
 }
 
+static bool is_done_here(const struct sx_file_queue *q, const struct sx_file_op *op)
+{
+	return q->file->in_memory && !q->file->direct && op->verb != SX_FILE_ZERO;
+}
+
+/* An image in memory: move what is left, now. */
+static void copy(struct sx_file_queue *q, struct sx_file_op *op)
+{
+	const off_t at = (off_t)(op->offset + op->done);
+	ssize_t n = op->verb == SX_FILE_READ ? preadv(q->fd, op->seg, (int)op->segs, at)
+					     : pwritev(q->fd, op->seg, (int)op->segs, at);
+
+	came_back(q, op, n < 0 ? -errno : (int)n);
+}
+
 /* Send what is left of a READ, a WRITE, or a ZERO that writes zeros. */
 static void transfer(struct sx_file_queue *q, struct sx_file_op *op)
 {
@@ -243,6 +265,10 @@ static void transfer(struct sx_file_queue *q, struct sx_file_op *op)
 	unsigned segs = op->segs;
 	struct io_uring_sqe *sqe;
 
+	if (is_done_here(q, op)) {
+		copy(q, op);
+		return;
+	}
 	if (op->verb == SX_FILE_ZERO) {
 		op->one.iov_base = q->zeros;
 		op->one.iov_len = left < ZERO_BYTES ? left : ZERO_BYTES;

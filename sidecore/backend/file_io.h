@@ -13,6 +13,10 @@
  * in guest mode, need not do for long. The thread that submitted may end before: what the kernel
  * does not finish then comes back cancelled, and is sent again here.
  *
+ * An image in memory (tmpfs) is read and written by the owner itself: that is a copy, and for
+ * io_uring tmpfs makes none without a kernel thread (it lacks FMODE_NOWAIT), at several times the
+ * cost. The owner waits only for pages that were swapped out.
+ *
  * What is promised: an operation is done when all of it is; short transfers go on. After a flush
  * failed, all later flushes of the queue fail: the kernel forgets data that it could not write,
  * and would call the next flush a success.

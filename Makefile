@@ -240,7 +240,8 @@ bench: ## The same with its figures as JSON and a chart as SVG under build/bench
 	@lab/setup.sh build
 	+@$(SUBMAKE) all
 	@mkdir -p $(BUILD)/bench
-	@$(BUILD)/splitx bench exits --json $(BUILD)/bench/exits.json --svg $(BUILD)/bench/exits.svg
+	@for suite in exits virtio; do $(BUILD)/splitx bench $$suite --json $(BUILD)/bench/$$suite.json \
+		--svg $(BUILD)/bench/$$suite.svg || exit; done
 
 bench-lab: ## The suites that boot Linux, in the emulated AMD host, beside QEMU
 	@lab/setup.sh build lab

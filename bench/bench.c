@@ -11,6 +11,7 @@
 #include "bench/linux_io.h"
 #include "bench/plot.h"
 #include "bench/suite.h"
+#include "bench/virtio.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/status.h"
@@ -31,9 +32,10 @@ static const struct suite suites[] = {
 	 "                       and split",
 	 "What an exit costs, trapped and split", sx_exits_run, NULL},
 	{"virtio",
-	 "virtio devices of a Linux guest by fio and iperf3, beside QEMU's;\n"
-	 "                       needs --kernel and --initrd",
-	 "What a request or a packet costs, trapped and split", NULL, sx_linux_io_run},
+	 "a disk and a network device: of a micro-guest, the network beside DPDK's\n"
+	 "                       testpmd; with --kernel and --initrd of a Linux guest, by\n"
+	 "                       fio and iperf3, beside QEMU's",
+	 "What a request or a packet costs, trapped and split", sx_virtio_run, sx_linux_io_run},
 	{"boot",
 	 "how long Linux takes to its init, beside QEMU's microvm, and the\n"
 	 "                       VMM's memory; needs --kernel and --initrd",

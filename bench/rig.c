@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "guestcore/pc_map.h"
+
 /* ---- the yield port: brings the vCPU back to the benchmark ---- */
 
 static int yield_read(void *dev, uint64_t offset, unsigned size, uint64_t *value)
@@ -53,11 +55,12 @@ static int build(struct sx_rig *rig, const struct sx_rig_config *config, struct 
 		.guest = config->guest,
 		.memory = config->memory,
 		.vcpus = 1,
-		.mode = SX_SPLIT,
+		.mode = config->plugged_count ? config->device_mode : SX_SPLIT,
 		.wait = SX_WAIT_POLL,
 		.sidecores = &rig->sidecore,
 		.sidecore_count = 1,
 		.place = rig->place,
+		.argument = config->plugged_count ? SX_PC_ECAM : 0,
 	};
 	struct sx_sidecore_config sc = SX_SIDECORE_POLL(rig->side_cpu);
 	int rc;
@@ -79,6 +82,42 @@ static int build(struct sx_rig *rig, const struct sx_rig_config *config, struct 
 		.ops = &yield_ops,
 	};
 	return sx_bus_add(&rig->machine.bus, &rig->yield, err);
+}
+
+static int make_devices(struct sx_rig *rig, const struct sx_rig_config *config,
+			struct sx_error *err)
+{
+	struct sx_machine *m = &rig->machine;
+	const struct sx_pc_devices_config devices = {
+		.vm = &m->vm,
+		.bus = &m->bus,
+		.trap = &m->trap,
+		.plugged = config->plugged,
+		.count = config->plugged_count,
+		.sidecores = &rig->sidecore,
+		.sidecore_count = config->device_mode == SX_SPLIT ? 1 : 0,
+	};
+	int rc = sx_pc_devices_create(&rig->devices, &devices, err);
+
+	return rc < 0 ? rc : sx_pc_devices_start(&rig->devices, err);
+}
+
+/*
+ * In trap mode they have a thread that waits for their back ends. It inherits our CPU, and belongs
+ * on the other one: on the guest's it would wait for a guest that polls.
+ */
+static int plug_in(struct sx_rig *rig, const struct sx_rig_config *config, struct sx_error *err)
+{
+	int rc, back;
+
+	if (!config->plugged_count)
+		return 0;
+	rc = sx_placement_bind_thread(rig->place, (unsigned)rig->side_cpu, err);
+	if (rc < 0)
+		return rc;
+	rc = make_devices(rig, config, err);
+	back = sx_placement_bind_thread(rig->place, (unsigned)rig->guest_cpu, err);
+	return rc < 0 ? rc : back;
 }
 
 /* Run the guest until it yields. */
@@ -120,6 +159,8 @@ int sx_rig_open(struct sx_rig *rig, const struct sx_rig_config *config, struct s
 	if (rc == 0)
 		rc = build(rig, config, err);
 	if (rc == 0)
+		rc = plug_in(rig, config, err);
+	if (rc == 0)
 		rc = map_page(rig, err);
 	if (rc == 0)
 		rc = sx_tsc_khz(rig->machine.boot.tsc_khz, &rig->tsc_khz, err);
@@ -132,6 +173,7 @@ int sx_rig_open(struct sx_rig *rig, const struct sx_rig_config *config, struct s
 
 void sx_rig_close(struct sx_rig *rig)
 {
+	sx_pc_devices_destroy(&rig->devices);
 	if (rig->machine.vm.kvm)
 		sx_machine_destroy(&rig->machine);
 	sx_sidecore_stop(rig->sidecore);
@@ -145,7 +187,11 @@ void sx_rig_close(struct sx_rig *rig)
 
 /* ---- commands ---- */
 
-static int count_exits(struct sx_rig *rig, uint64_t *exits, struct sx_error *err)
+struct exits {
+	uint64_t all, device;
+};
+
+static int count_exits(struct sx_rig *rig, struct exits *exits, struct sx_error *err)
 {
 	struct sx_stats *s = &rig->machine.vcpu[0].stats;
 	int rc = s->fd < 0 ? -ENOTSUP : sx_stats_read(s);
@@ -154,18 +200,32 @@ static int count_exits(struct sx_rig *rig, uint64_t *exits, struct sx_error *err
 		return sx_fail(err, rc,
 			       "this host's KVM counts no exits (binary statistics); use a kernel "
 			       "from 5.14 on");
-	*exits = sx_stats_get(s, "exits");
+	exits->all = sx_stats_get(s, "exits");
+	exits->device = sx_stats_get(s, "mmio_exits");
 	return 0;
+}
+
+static uint32_t windows_of(uint32_t samples, uint32_t window)
+{
+	return window ? samples / window : 0;
+}
+
+void sx_rig_windows(const struct sx_rig *rig, struct sx_samples *s)
+{
+	const struct sx_bench_page *page = rig->page;
+
+	for (uint32_t i = 0; i < windows_of(page->samples, page->window); i++)
+		sx_samples_add(s, page->sample[page->samples + i]);
 }
 
 int sx_rig_run(struct sx_rig *rig, const struct sx_rig_command *c, struct sx_samples *s,
 	       struct sx_rig_outcome *sum, struct sx_error *err)
 {
 	struct sx_bench_page *page = rig->page;
-	uint64_t before = 0, after = 0;
+	struct exits before = {0}, after = {0};
 	int rc;
 
-	if (c->samples > rig->page_samples)
+	if (c->samples + windows_of(c->samples, c->window) > rig->page_samples)
 		return sx_fail(err, -EINVAL, "the benchmark's guest has room for %u samples only",
 			       rig->page_samples);
 	page->op = c->op;
@@ -174,6 +234,10 @@ int sx_rig_run(struct sx_rig *rig, const struct sx_rig_command *c, struct sx_sam
 	page->batch = c->batch;
 	page->messages = c->messages;
 	page->doorbell = c->doorbell;
+	page->depth = c->depth;
+	page->bytes = c->bytes;
+	page->unchecked = c->unchecked;
+	page->window = c->window;
 	page->done = 0;
 	rc = sx_machine_set_mode(&rig->machine, c->mode, err);
 	if (rc == 0)
@@ -191,9 +255,10 @@ int sx_rig_run(struct sx_rig *rig, const struct sx_rig_command *c, struct sx_sam
 	for (uint32_t i = 0; i < c->samples; i++)
 		sx_samples_add(s, page->sample[i]);
 	/* The yield itself is one. */
-	if (after == before)
+	if (after.all == before.all)
 		return sx_fail(err, -ENOTSUP, "this host's KVM does not count exits");
-	sum->exits += after - before - 1;
+	sum->exits += after.all - before.all - 1;
+	sum->device_exits += after.device - before.device;
 	sum->ops += page->done;
 	return 0;
 }

@@ -23,6 +23,51 @@ enum sx_bench_op {
 	SX_BENCH_STREAM,    /* one sample is `messages` posts in bursts of `batch`, drained */
 	SX_BENCH_IRQ,       /* trigger, until the handler's first instruction */
 	SX_BENCH_IRQ_REPLY, /* trigger, until the device has seen the handler's ack */
+
+	/*
+	 * Of the guest `virtio`. Up to `depth` requests are under way. A sample of a disk is one
+	 * request, of 4 KiB; one of a network is `batch` frames of `bytes` bytes, published at
+	 * once: until the device has taken the last of them (TX), since the last of those before
+	 * them came (RX), until the last of them has come back (FORWARD).
+	 */
+	SX_BENCH_BLK_READ,
+	SX_BENCH_BLK_WRITE,
+	SX_BENCH_NET_TX,
+	SX_BENCH_NET_RX,
+	SX_BENCH_NET_FORWARD,
+};
+
+/* A block of the disk. Each knows which one it is, and whether it is whole. */
+#define SX_BENCH_BLOCK 4096u
+#define SX_BENCH_MAGIC 0x7873636f6c62ull
+
+struct sx_bench_block {
+	uint64_t number;
+	uint64_t stamp; /* how manieth write of the guest; 0: as it was at first */
+	uint8_t fill[SX_BENCH_BLOCK - 24];
+	uint64_t check; /* number ^ stamp ^ SX_BENCH_MAGIC */
+};
+
+/* What a frame begins with; its last byte is the lowest of `sequence`. */
+struct sx_bench_frame {
+	uint8_t to[6], from[6];
+	uint16_t type;
+	uint16_t pad;
+	uint64_t sequence; /* of all frames of the sender, from 0 */
+} __attribute__((packed));
+
+#define SX_BENCH_ETHERTYPE 0xb588u /* 0x88b5, for local experiments, in network order */
+#define SX_BENCH_MAC                               \
+	{                                          \
+		0x52, 0x54, 0x00, 0x00, 0x00, 0x01 \
+	}
+
+/* Where the rings of the guest `virtio` lie that no PCI device was told of: rx, then tx. */
+struct sx_bench_rings {
+	uint32_t size;
+	struct {
+		uint64_t desc, avail, used;
+	} ring[2];
 };
 
 struct sx_bench_page {
@@ -36,12 +81,20 @@ struct sx_bench_page {
 	 * sample, back to back, for one alone is too short for the clock.
 	 */
 	uint32_t messages;
-	uint32_t reserved;
+	uint32_t depth;
 	uint64_t doorbell; /* guest address for SX_BENCH_DOORBELL */
+	uint32_t bytes;
+	uint32_t unchecked; /* NET_RX: the frames are none of ours; only their length is checked */
+	uint32_t window;    /* of the guest `virtio`: samples in a window; 0: there are none */
+	uint32_t reserved;
 	/* From the guest: ops done, including the warm-up; failures seen (must be 0). */
 	uint64_t done;
 	uint64_t failures;
-	/* Guest TSC cycles. */
+	struct sx_bench_rings rings;
+	/*
+	 * Guest TSC cycles. Behind the samples how long each window took, one after the other:
+	 * rates are told from those, for each is short enough that most are not disturbed.
+	 */
 	uint64_t sample[];
 };
 

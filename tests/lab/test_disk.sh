@@ -33,12 +33,12 @@ for mode in trap split; do
 	holds "files-$mode: fsck has nothing to say, and the files are there" \
 		[ "$(cat "$tmp/out/files-$mode.seen")" = $'fsck 0\n11' ]
 	judge faults-$mode 0 'guest: reading before the bad block works' \
-		'guest: reading the bad block fails: I/O error' \
-		'guest: writing the bad block fails: I/O error' \
+		'guest: reading the bad block fails: Input/output error' \
+		'guest: writing the bad block fails: Input/output error' \
 		'guest: reading behind the bad block works' \
-		'guest: filling the full disk fails: (I/O error|No space left on device)' \
+		'guest: filling the full disk fails: Input/output error' \
 		'guest: reading the full disk works' \
-		'guest: writing the read-only disk fails: .*' 'guest: writing the good disk works' \
+		'guest: writing the read-only disk fails: Operation not permitted' 'guest: writing the good disk works' \
 		"guest: after 'that' writing the good disk works"
 	judge faults-$mode-taken 69
 	judge faults-$mode-shared 69

@@ -11,6 +11,7 @@
 #   tests/unit/ tests/integration/      one program a file   -> tests/unit/NAME, ...
 #   tests/support/*.c                   shared by the tests
 #   tests/fuzz/fuzz_*.c                 libFuzzer targets    -> fuzz/NAME
+#   tests/lab/host_*.c                  run in the emulated hosts -> tests/lab/NAME
 # Sanitizer builds are this same file with another BUILD, CC and SAN.
 
 MAKEFLAGS += --no-builtin-rules
@@ -83,6 +84,7 @@ DPDK_SRCS    := $(wildcard sidecore/backend/dpdk/*.c)
 UNIT_SRCS    := $(wildcard tests/unit/test_*.c)
 INTEG_SRCS   := $(wildcard tests/integration/test_*.c)
 FUZZ_SRCS    := $(wildcard tests/fuzz/fuzz_*.c)
+LABTEST_SRCS := $(wildcard tests/lab/host_*.c)
 FUZZ_DPDK    := $(filter %/fuzz_dpdk_offload.c,$(FUZZ_SRCS))
 GUEST_SRCS   := $(wildcard bench/guests/*.c tests/guests/*.c)
 GUESTLIB     := $(wildcard bench/guests/lib/*.c bench/guests/lib/*.S)
@@ -94,6 +96,7 @@ SUPPORT   := $(BUILD)/libtestsupport.a
 UNIT      := $(UNIT_SRCS:%.c=$(BUILD)/%)
 INTEG     := $(INTEG_SRCS:%.c=$(BUILD)/%)
 FUZZ      := $(FUZZ_SRCS:tests/fuzz/%.c=$(BUILD)/%)
+LABPROGS  := $(LABTEST_SRCS:%.c=$(BUILD)/%)
 PEERS     := $(PEER_SRCS:bench/peers/%.c=$(BUILD)/peers/%)
 GUESTS    := $(patsubst bench/%.c,$(BUILD)/%,$(filter bench/%,$(GUEST_SRCS)))
 T_KERNELS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/kernels/*.c))
@@ -198,6 +201,8 @@ $(UNIT): %: %.o $(SUPPORT) $(PROGLIB) $(LIB)
 	$(call link,-lcmocka)
 $(INTEG): %: %.o $(SUPPORT) $(PROGLIB) $(LIB)
 	$(call link,-lcmocka)
+$(LABPROGS): %: %.o $(PROGLIB) $(LIB)
+	$(call link)
 $(FUZZ): $(BUILD)/%: $(BUILD)/tests/fuzz/%.o $(SUPPORT) $(PROGLIB) $(LIB)
 	$(call link,-fsanitize=fuzzer)
 
@@ -221,7 +226,8 @@ $(T_KERNELS): $(BUILD)/%: %.c $(BUILD)/.stamp/guest-flags
 	@mkdir -p $(@D)
 	$(call quiet,KERNEL,$@)$(CC) $(KERNEL_FLAGS) -MMD -MP -MF $@.d -o $@ $<
 
-C_SRCS := $(LIB_SRCS) $(PROG_SRCS) $(SUPPORT_SRCS) $(PEER_SRCS) $(DPDK_SRCS) $(UNIT_SRCS) $(INTEG_SRCS) $(FUZZ_SRCS)
+C_SRCS := $(LIB_SRCS) $(PROG_SRCS) $(SUPPORT_SRCS) $(PEER_SRCS) $(DPDK_SRCS) $(UNIT_SRCS) $(INTEG_SRCS) $(FUZZ_SRCS) \
+	$(LABTEST_SRCS)
 -include $(C_SRCS:%.c=$(BUILD)/%.d) $(PIC_SRCS:%.c=$(BUILD)/pic/%.d) $(GLIB_OBJS:.o=.d) $(GUEST_SRCS:%=$(BUILD)/guest-obj/%.d) \
 	$(T_KERNELS:%=%.d)
 
@@ -273,6 +279,7 @@ fuzz: ## Fuzz each target for FUZZ_SECONDS (60); what it learns is kept in build
 
 build-unit: $(UNIT) plugins
 build-integration: $(INTEG) $(BUILD)/splitx $(GUESTS) $(T_GUESTS) $(T_KERNELS)
+build-lab: $(LABPROGS)
 build-scripts build-lab: all
 build-unit build-integration build-scripts build-model build-lint:
 	@:

@@ -3,6 +3,8 @@
  * The stage of `splitx bench virtio`: its guest checks each block and frame itself, and fails the
  * command for one that is wrong or does not come. Here: what each actor costs in exits, that blocks
  * reach the disk, and that what cannot be done is refused.
+ *
+ * test-timeout: 1200 (two threads that poll each other wait for time slices on a busy machine)
  */
 #include "tests/support/world.h"
 

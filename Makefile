@@ -259,9 +259,9 @@ bench-lab: ## The suites that boot Linux, in the emulated AMD host, beside QEMU
 
 RUN_TESTS = BUILD=$(BUILD) TSAN_TESTS='$(TSAN_TESTS)' MATCH='$(MATCH)' $(LINT_ENV) tests/run.sh
 
-.PHONY: test asan tsan fuzz $(addprefix build-,unit integration model scripts lint asan tsan fuzz lab)
+.PHONY: test asan tsan fuzz $(addprefix build-,unit integration model scripts lint asan tsan fuzz lab lab-long)
 test: ## Set up, build, run every test; SUITES="unit fuzz" or MATCH=ring runs a part
-	@lab/setup.sh build test $(if $(filter lab,$(SUITES)),lab)
+	@lab/setup.sh build test $(if $(filter lab%,$(SUITES)),lab)
 	+@$(SUBMAKE) $(SUITES:%=build-%)
 	@$(RUN_TESTS) $(SUITES)
 
@@ -280,7 +280,7 @@ fuzz: ## Fuzz each target for FUZZ_SECONDS (60); what it learns is kept in build
 build-unit: $(UNIT) plugins
 build-integration: $(INTEG) $(BUILD)/splitx $(GUESTS) $(T_GUESTS) $(T_KERNELS)
 build-lab: $(LABPROGS)
-build-scripts build-lab: all
+build-scripts build-lab build-lab-long: all
 build-unit build-integration build-scripts build-model build-lint:
 	@:
 build-asan:

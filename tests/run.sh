@@ -4,7 +4,9 @@
 # Runs test programs one after the other, a line for each, and closes with the line
 # "N passed, N failed, N skipped". `make test` builds what this runs, then calls it.
 #
-#   tests/run.sh [SUITE...]      unit integration model scripts lint asan tsan fuzz lab
+#   tests/run.sh [SUITE...]      unit integration model scripts lint asan tsan fuzz lab lab-long
+#
+# All but lab-long, which takes half an hour and more, run when none is named.
 #
 # A program tells its cases in its output: cmocka's TAP, or from a script the lines
 # "ok - NAME", "not ok - NAME" and "skip - NAME". A program that dies, hangs, leaves cases out or
@@ -144,12 +146,16 @@ suite_scripts() {
 	done
 }
 
-suite_lab() {
-	local script
-	for script in tests/lab/test_*.sh; do
-		[ ! -e "$script" ] || run lab "$(basename "$script" .sh)" "$script" "$script"
+run_lab() { # SUITE SCRIPT...
+	local suite=$1 script
+	shift
+	for script; do
+		[ ! -e "$script" ] || run "$suite" "$(basename "$script" .sh)" "$script" "$script"
 	done
 }
+
+suite_lab() { run_lab lab tests/lab/test_*.sh; }
+suite_lab-long() { run_lab lab-long tests/lab/long/test_*.sh; }
 
 suite_lint() {
 	local check

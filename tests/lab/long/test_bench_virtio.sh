@@ -5,7 +5,7 @@
 # In split mode, the disk and the network of an unmodified guest cost no exits: fio and iperf3 in
 # Debian's kernel, by the counters of a stock KVM in the emulated AMD host.
 set -euo pipefail
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../../.."
 
 export BUILD=${BUILD:-build}
 tmp=$(mktemp -d)

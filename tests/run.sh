@@ -6,7 +6,7 @@
 #
 #   tests/run.sh [SUITE...]      unit integration model scripts lint asan tsan fuzz lab lab-long
 #
-# All but lab-long, which takes half an hour and more, run when none is named.
+# All but lab-long, which takes longer than all others together, run when none is named.
 #
 # A program tells its cases in its output: cmocka's TAP, or from a script the lines
 # "ok - NAME", "not ok - NAME" and "skip - NAME". A program that dies, hangs, leaves cases out or

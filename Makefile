@@ -30,7 +30,8 @@ SUITES       ?= unit integration model scripts lint asan tsan fuzz lab
 MATCH        ?=
 FUZZ_SECONDS ?= 60
 # Run again under ThreadSanitizer.
-TSAN_TESTS   ?= $(notdir $(basename $(wildcard tests/unit/test_*_stress.c)))
+TSAN_TESTS   ?= $(notdir $(basename $(wildcard tests/unit/test_*_stress.c))) test_mailbox test_sidecore \
+		test_sidecore_sleep test_sidecore_stop test_sidecore_traffic
 # The compiler of the TSan and fuzz builds: libFuzzer is clang's, and gcc's TSan refuses fences.
 CLANG        ?= clang
 

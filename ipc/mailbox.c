@@ -5,6 +5,26 @@
 
 #include "ipc/wire/types.h"
 
+#if defined(__has_feature)
+#define SX_TSAN __has_feature(thread_sanitizer)
+#else
+#define SX_TSAN 0
+#endif
+
+/*
+ * liburcu orders its queue by instructions that ThreadSanitizer does not know; in its build the
+ * queue's promise is told to it: what was written before a node was enqueued is seen by who
+ * dequeues it.
+ */
+#if SX_TSAN
+#include <sanitizer/tsan_interface.h>
+#define QUEUE_RELEASE(mb) __tsan_release(mb)
+#define QUEUE_ACQUIRE(mb) __tsan_acquire(mb)
+#else
+#define QUEUE_RELEASE(mb) ((void)(mb))
+#define QUEUE_ACQUIRE(mb) ((void)(mb))
+#endif
+
 /* Of `senders`. */
 #define CLOSED 1u
 #define SENDER 2u
@@ -56,6 +76,7 @@ int sx_mailbox_send(struct sx_mailbox *mb, struct sx_mail *m, void (*run)(void *
 	m->released = 0;
 	m->sender.asleep = 0;
 	/* Wait-free; its xchg publishes *m to the dequeue in sx_mailbox_run(). */
+	QUEUE_RELEASE(mb);
 	cds_wfcq_enqueue(cds_wfcq_head_cast(&mb->head), &mb->tail, &m->node);
 	if (mb->wake)
 		mb->wake(mb->ctx);
@@ -90,6 +111,7 @@ unsigned sx_mailbox_run(struct sx_mailbox *mb)
 		node = __cds_wfcq_dequeue_nonblocking(cds_wfcq_head_cast(&mb->head), &mb->tail);
 		if (!node || node == CDS_WFCQ_WOULDBLOCK)
 			return count;
+		QUEUE_ACQUIRE(mb);
 		m = caa_container_of(node, struct sx_mail, node);
 		m->run(m->ctx);
 		/* Both pair with the acquires in sx_mail_wait(). */

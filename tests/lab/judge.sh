@@ -61,7 +61,7 @@ judge() {
 		return
 	fi
 	for line; do
-		if ! tr -d '\r' <"$tmp/out/$name.out" | grep -qE "^$line\$"; then
+		if ! tr -d '\r' <"$tmp/out/$name.out" | grep -E "^$line\$" >/dev/null; then
 			not_ok "$name" "the guest does not say '$line'"
 			grep -a '^guest' "$tmp/out/$name.out" | sed 's/^/# /' || true
 			return

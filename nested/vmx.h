@@ -18,8 +18,8 @@
 #include <stdint.h>
 
 #include "nested/vmx_caps.h"
-#include "nested/vmx_defs.h"
-#include "nested/vmx_vmcs12.h"
+#include "ipc/wire/vmx_defs.h"
+#include "ipc/wire/vmcs12.h"
 
 #define SX_VMX_NONE UINT64_MAX /* no VMCS current; also "no shadow VMCS" in the link pointer */
 

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "nested/vmx_vmcs12.h"
+#include "ipc/wire/vmcs12.h"
 
 struct sx_vmx_caps {
 	/* Controls that L1 may set to 1 beside those that are always 1 (default1 without TRUE MSR).

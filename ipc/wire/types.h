@@ -16,7 +16,7 @@
  * Raised whenever any layout in ipc/wire/ changes. Both sides compare it before they talk;
  * there is no compatibility between versions.
  */
-#define SX_WIRE_VERSION 1u
+#define SX_WIRE_VERSION 2u
 
 #define SX_CACHE_LINE 64
 

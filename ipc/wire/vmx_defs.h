@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: (BSD-3-Clause OR GPL-2.0-only) */
 /*
  * Numbers of the VMX architecture: control bits, exit reasons, error numbers, MSRs.
  *
@@ -6,8 +6,8 @@
  * those of the Intel SDM, Volume 3 (3C for chapters 24 to 33), order number 325384-080US, June
  * 2023; later editions may number the chapters higher by one or two, the section titles stay.
  */
-#ifndef SX_NESTED_VMX_DEFS_H
-#define SX_NESTED_VMX_DEFS_H
+#ifndef SX_WIRE_VMX_DEFS_H
+#define SX_WIRE_VMX_DEFS_H
 
 #ifdef __KERNEL__
 #include <linux/build_bug.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: (BSD-3-Clause OR GPL-2.0-only) */
 /*
  * The VMCS12: the 4 KiB region in L1's memory that VMPTRLD makes current, and its fields.
  *
@@ -14,10 +14,10 @@
  *
  * Freestanding: a guest kernel module and a micro-guest include this file as it is.
  */
-#ifndef SX_NESTED_VMX_VMCS12_H
-#define SX_NESTED_VMX_VMCS12_H
+#ifndef SX_WIRE_VMCS12_H
+#define SX_WIRE_VMCS12_H
 
-#include "nested/vmx_defs.h"
+#include "ipc/wire/vmx_defs.h"
 
 #define SX_VMCS12_SIZE         4096
 #define SX_VMCS12_REVISION     UINT32_C(0x53580001) /* bits 30:0; raised on any change of layout */

@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * The socket's file: made, taken over from one that has died, and removed (unix(7)).
+ *
+ * Whoever makes it holds a lock on its directory (flock(2)) meanwhile. Else two could find the same
+ * dead one, and the slower would remove the other's new one instead; or one could take for dead
+ * what another has bound and does not listen at yet.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +18,10 @@
 #include "sidecore/virtio/vsock_internal.h"
 
 #define BACKLOG 128 /* host programs that wait while the guest is not there */
+
+/* How long we wait for the directory's lock: PATIENCE naps. It is held for moments. */
+#define PATIENCE 2500
+#define NAP_MS   2
 
 static struct sockaddr_un address(const char *path)
 {
@@ -59,6 +70,39 @@ static int take_over(const char *path, struct sx_error *err)
 	return 0;
 }
 
+static int open_directory(const char *path)
+{
+	char directory[SX_VSOCK_PATH + 1] = ".";
+	const char *slash = strrchr(path, '/');
+
+	if (slash) {
+		memcpy(directory, path, (size_t)(slash + 1 - path));
+		directory[slash + 1 - path] = '\0';
+	}
+	return open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* The descriptor that holds the lock of @path's directory until it is closed, or an error. */
+static int lock_directory(const char *path, struct sx_error *err)
+{
+	int fd = open_directory(path);
+	unsigned naps = 0;
+	int rc;
+
+	if (fd < 0)
+		return sx_fail(err, -errno, "cannot open the directory of the socket '%s': %s",
+			       path, strerror(errno));
+	while ((rc = flock(fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0) == -EWOULDBLOCK &&
+	       naps++ < PATIENCE)
+		poll(NULL, 0, NAP_MS);
+	if (rc == 0)
+		return fd;
+	close(fd);
+	return sx_fail(err, rc == -EWOULDBLOCK ? -EBUSY : rc,
+		       "cannot lock the directory of the socket '%s': %s; choose another one", path,
+		       strerror(-rc));
+}
+
 static int make_file(int fd, const char *path, struct sx_error *err)
 {
 	const struct sockaddr_un a = address(path);
@@ -79,6 +123,16 @@ static int make_file(int fd, const char *path, struct sx_error *err)
 	return 0;
 }
 
+static int make_file_locked(int fd, const char *path, struct sx_error *err)
+{
+	int lock = lock_directory(path, err);
+	int rc = lock < 0 ? lock : make_file(fd, path, err);
+
+	if (lock >= 0)
+		close(lock);
+	return rc;
+}
+
 int sx_vsock_listen(struct sx_virtio_vsock *v, const char *path, struct sx_error *err)
 {
 	struct stat st;
@@ -89,7 +143,7 @@ int sx_vsock_listen(struct sx_virtio_vsock *v, const char *path, struct sx_error
 	v->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (v->listen_fd < 0)
 		return sx_fail(err, -errno, "cannot create a socket: %s", strerror(errno));
-	rc = make_file(v->listen_fd, path, err);
+	rc = make_file_locked(v->listen_fd, path, err);
 	if (rc == 0 && lstat(path, &st) < 0)
 		rc = sx_fail(err, -errno, "the socket '%s' went away: %s", path, strerror(errno));
 	if (rc < 0) {

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * virtio-vsock's other side: the socket's file, the line that a host's program says, programs that
+ * virtio-vsock's other side: the line that a host's program says, programs that
  * say nothing, or too much, or come in crowds; and a host that is short of descriptors.
  */
 #include "tests/unit/test_virtio_vsock_world.h"
 
 #include <fcntl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 
 VT_WORLD
 
@@ -305,171 +304,10 @@ static void an_idle_device_wakes_nobody(void **state)
 	close(fd);
 }
 
-/* ---- the file ---- */
-
-static struct sx_virtio_vsock second;
-
-static int init_at(const char *path, uint64_t cid, struct sx_error *err)
-{
-	const struct sx_virtio_vsock_config config = {.path = path, .cid = cid};
-	struct sx_virtio_env env = vw_env(&t.w, true);
-	int rc;
-
-	err->text[0] = 0;
-	rc = sx_virtio_vsock_init(&second, &config, &env, err);
-	if (rc < 0)
-		assert_null(second.dev.ops);
-	return rc;
-}
-
-static bool exists(const char *path)
-{
-	struct stat st;
-
-	return lstat(path, &st) == 0;
-}
-
-static void a_path_in_use_is_refused(void **state)
-{
-	struct sx_error err;
-	uint32_t port;
-	int fd;
-
-	(void)state;
-	assert_int_equal(init_at(t.path, 0, &err), -EBUSY);
-	assert_non_null(strstr(err.text, "somebody listens"));
-	/* Who was there is still there. */
-	fd = vt_connected(&t, &port);
-	close(fd);
-}
-
-static void the_socket_of_the_dead_is_replaced(void **state)
-{
-	struct sx_error err;
-	char path[80];
-	int fd = vt_host_listen(&t, 1);
-	struct stat before, after;
-
-	(void)state;
-	close(fd);
-	snprintf(path, sizeof(path), "%s_1", t.path);
-	assert_int_equal(lstat(path, &before), 0);
-	assert_int_equal(init_at(path, 0, &err), 0);
-	assert_int_equal(lstat(path, &after), 0);
-	assert_true(S_ISSOCK(after.st_mode));
-	sx_virtio_vsock_destroy(&second);
-	assert_false(exists(path));
-}
-
-static void what_is_no_socket_is_left_alone(void **state)
-{
-	struct sx_error err;
-	char path[80];
-	int fd;
-
-	(void)state;
-	snprintf(path, sizeof(path), "%s_file", t.path);
-	fd = open(path, O_CREAT | O_WRONLY, 0600);
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, "precious", 8), 8);
-	assert_int_equal(init_at(path, 0, &err), -EINVAL);
-	assert_non_null(strstr(err.text, "no socket"));
-	assert_int_equal(lseek(fd, 0, SEEK_END), 8);
-	assert_true(exists(path));
-	close(fd);
-	/* Nor what a link leads to. */
-	unlink(path);
-	assert_int_equal(symlink(t.path, path), 0);
-	assert_int_equal(init_at(path, 0, &err), -EINVAL);
-	assert_true(exists(t.path));
-}
-
-static void another_ones_file_is_not_removed(void **state)
-{
-	struct sx_error err;
-	char path[80];
-	int fd;
-
-	(void)state;
-	snprintf(path, sizeof(path), "%s_2", t.path);
-	assert_int_equal(init_at(path, 0, &err), 0);
-	unlink(path);
-	fd = vt_host_listen(&t, 2);
-	sx_virtio_vsock_destroy(&second);
-	assert_true(exists(path));
-	close(fd);
-}
-
-static void paths_and_cids_have_bounds(void **state)
-{
-	char path[SX_VSOCK_PATH + 2];
-	struct sx_error err;
-
-	(void)state;
-	assert_int_equal(init_at("", 0, &err), -EINVAL);
-	assert_non_null(strstr(err.text, "path"));
-	assert_int_equal(init_at("/nowhere/at/all", 0, &err), -ENOENT);
-	assert_non_null(strstr(err.text, "/nowhere/at/all"));
-	memset(path, 'x', sizeof(path));
-	memcpy(path, t.dir, strlen(t.dir));
-	path[strlen(t.dir)] = '/';
-	path[SX_VSOCK_PATH + 1] = 0;
-	assert_int_equal(init_at(path, 0, &err), -EINVAL);
-	assert_non_null(strstr(err.text, "shorter"));
-	path[SX_VSOCK_PATH] = 0;
-	assert_int_equal(init_at(path, 0, &err), 0);
-	assert_int_equal(vw_read(&t.w, t.d.config, 8), VT_CID);
-	assert_int_equal(second.cid, SX_VSOCK_GUEST_CID);
-	sx_virtio_vsock_destroy(&second);
-	assert_false(exists(path));
-	for (uint64_t cid = 1; cid < 3; cid++)
-		assert_int_equal(init_at(path, cid, &err), -EINVAL);
-	assert_int_equal(init_at(path, UINT32_MAX, &err), -EINVAL);
-	assert_int_equal(init_at(path, 1ull << 32 | 3, &err), -EINVAL);
-	assert_non_null(strstr(err.text, "CID"));
-	assert_int_equal(init_at(path, SX_VSOCK_MAX_CID, &err), 0);
-	sx_virtio_vsock_destroy(&second);
-}
-
-/* The longest path, and the longest port behind it. */
-static void the_longest_names_fit(void **state)
-{
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-
-	(void)state;
-	vt_close(&t);
-	vt_build(&t, true, 0);
-	sx_virtio_pci_destroy(&t.pci);
-	sx_virtio_vsock_destroy(&t.v);
-	memset(a.sun_path, 'x', SX_VSOCK_PATH);
-	memcpy(a.sun_path, t.path, strlen(t.path));
-	a.sun_path[strlen(t.path)] = '_';
-	{
-		const struct sx_virtio_vsock_config config = {.path = a.sun_path, .cid = VT_CID};
-		struct sx_virtio_env env = vw_env(&t.w, true);
-
-		assert_int_equal(sx_virtio_vsock_init(&t.v, &config, &env, NULL), 0);
-	}
-	assert_int_equal(sx_virtio_pci_init(&t.pci, &t.v.dev, &t.w.host, SX_PCI_ANY, NULL), 0);
-	assert_int_equal(vw_probe(&t.d, &t.w, t.pci.function.devfn), 0);
-	vt_up(&t, VT_FEATURES);
-	vt_post(&t, 4);
-	memcpy(&a.sun_path[SX_VSOCK_PATH], "_4294967295", 12);
-	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
-	assert_int_equal(listen(fd, 1), 0);
-	close(vt_called(&t, fd, 5000, UINT32_MAX));
-	close(fd);
-}
-
 #define HURRIED(F)                                                            \
 	{#F " (trap)", F, vt_open_hurried_trap, vt_close_world, NULL},        \
 	{                                                                     \
 #F " (split)", F, vt_open_hurried_split, vt_close_world, NULL \
-	}
-#define SPLIT(F)                                           \
-	{                                                  \
-#F, F, vt_open_split, vt_close_world, NULL \
 	}
 #define TRAP(F)                                           \
 	{                                                 \
@@ -490,12 +328,6 @@ int main(void)
 		VT_BOTH(programs_wait_for_the_guest),
 		HURRIED(a_lack_of_descriptors_passes),
 		TRAP(an_idle_device_wakes_nobody),
-		SPLIT(a_path_in_use_is_refused),
-		SPLIT(the_socket_of_the_dead_is_replaced),
-		SPLIT(what_is_no_socket_is_left_alone),
-		SPLIT(another_ones_file_is_not_removed),
-		SPLIT(paths_and_cids_have_bounds),
-		SPLIT(the_longest_names_fit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

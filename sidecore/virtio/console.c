@@ -144,10 +144,17 @@ static unsigned poll(struct sx_virtio_device *dev, unsigned group)
 	return 0;
 }
 
+/*
+ * Linux reads the size only when it is told that it has changed, so it is told once more when it
+ * is up, if there is a size (virtio 1.2, 5.3.4).
+ */
 static void queue_start(struct sx_virtio_device *dev, struct sx_virtqueue *vq)
 {
 	if (vq->index == QUEUE_TRANSMIT)
 		console_of(dev)->said = 0;
+	else if (sx_virtio_has(dev, VIRTIO_CONSOLE_F_SIZE) &&
+		 sx_virtio_config_read(dev, 0, CONFIG_SIZE))
+		sx_virtio_config_notify(dev);
 }
 
 static const char *const count_names[] = {"bytes_out", "bytes_in", NULL};

@@ -40,7 +40,7 @@ void sx_virtio_console_destroy(struct sx_virtio_console *c);
  */
 void sx_virtio_console_moved(struct sx_virtio_console *c);
 
-/* The terminal has this size now; the driver is told. Any thread. */
+/* The terminal has this size now; the driver is told, or will be when it is up. Any thread. */
 void sx_virtio_console_resize(struct sx_virtio_console *c, uint16_t cols, uint16_t rows);
 
 #endif

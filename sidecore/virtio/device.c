@@ -371,8 +371,13 @@ void sx_virtio_config_set(struct sx_virtio_device *dev, uint32_t offset, const v
 	/* Pairs with the acquire in sx_virtio_config_read(). */
 	sx_store_release(&dev->generation, generation + 1);
 	pthread_mutex_unlock(&dev->config_writers);
-	if (interrupt && (status_of(dev) & VIRTIO_CONFIG_S_DRIVER_OK) &&
-	    dev->transport.config_interrupt)
+	if (interrupt)
+		sx_virtio_config_notify(dev);
+}
+
+void sx_virtio_config_notify(struct sx_virtio_device *dev)
+{
+	if ((status_of(dev) & VIRTIO_CONFIG_S_DRIVER_OK) && dev->transport.config_interrupt)
 		dev->transport.config_interrupt(dev->transport.ctx);
 }
 

@@ -203,6 +203,8 @@ static inline bool sx_virtio_has(const struct sx_virtio_device *dev, unsigned bi
  */
 void sx_virtio_config_set(struct sx_virtio_device *dev, uint32_t offset, const void *bytes,
 			  uint32_t len, bool interrupt);
+/* That notification alone. Any thread. */
+void sx_virtio_config_notify(struct sx_virtio_device *dev);
 
 /* ---- for the wiring ---- */
 

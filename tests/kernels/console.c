@@ -240,14 +240,29 @@ static void speak(uint32_t len)
 		__asm__ volatile("pause");
 }
 
-static void say_size(void)
+static uint32_t size_now(void)
+{
+	return (uint32_t)*reg16(structure[CAP_DEVICE]) << 16 | *reg16(structure[CAP_DEVICE] + 2);
+}
+
+static void say_size(uint32_t size)
 {
 	uint32_t at = say_text(0, "size ");
 
-	at = say_number(at, *reg16(structure[CAP_DEVICE]));
+	at = say_number(at, size >> 16);
 	at = say_char(at, 'x');
-	at = say_number(at, *reg16(structure[CAP_DEVICE] + 2));
+	at = say_number(at, size & 0xffff);
 	speak(say_text(at, "\r\n"));
+}
+
+/* Told that the size changed: the first time that is the one that was said already. */
+static uint32_t say_new_size(uint32_t before)
+{
+	uint32_t size = size_now();
+
+	if (size != before)
+		say_size(size);
+	return size;
 }
 
 /* In pieces of many lengths. */
@@ -293,15 +308,18 @@ void kernel(void);
 
 void kernel(void)
 {
+	uint32_t size;
+
 	say_early("early\r\n");
 	set_up_device();
 	offer(&queue[RECEIVE], ROOM, 2);
-	say_size();
+	size = size_now();
+	say_size(size);
 	speak(say_text(0, "ready\r\n"));
 	for (;;) {
 		/* Without MSI-X the ISR status tells of a change; reading clears it (4.1.4.5). */
 		if (*reg8(structure[CAP_ISR]) & 2)
-			say_size();
+			size = say_new_size(size);
 		for (unsigned i = 0; i < 100; i++)
 			if (queue[RECEIVE].used.idx == queue[RECEIVE].avail.idx)
 				listen();

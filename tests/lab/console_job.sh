@@ -1,11 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=dash
 #
-# What a guest of tests/lab/test_console.sh does on its virtio console: answers a line, says how large
-# its terminal is when that has changed, and speaks a lot.
+# What a guest of tests/lab/test_console.sh does on its virtio console: says how large its terminal is,
+# at first and when that has changed, answers a line, and speaks a lot.
 exec </dev/hvc0 >/dev/hvc0 2>&1
 dmesg -n 1 # the kernel's own words would cut lines in two
+# The driver hands the size over by a work item of its own, just after the console is opened.
+tries=50
+until [ "$(stty size)" != '0 0' ] || [ "$tries" -eq 0 ]; do
+	sleep 0.1
+	tries=$((tries - 1))
+done
 first=$(stty size)
+echo "guest: first size $first"
 echo "guest: console $(cat /sys/class/tty/console/active)"
 echo 'guest: ready'
 read -r line

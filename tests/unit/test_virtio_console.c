@@ -355,18 +355,49 @@ static void the_size_is_told(void)
 	assert_int_equal(vw_config_interrupts(&b.d), 1);
 }
 
-/* A driver that is not up is not interrupted, and finds the size when it is. */
+static void go_away(void)
+{
+	vw_stop(&b.d);
+	turn();
+	assert_int_equal(vw_status(&b.d), 0);
+}
+
+static void come_back(uint64_t features)
+{
+	bring_up(features);
+	turn();
+}
+
+/* A driver that is not up is not interrupted; it is told once when it is, for Linux asks then. */
 static void the_size_is_there_before_the_driver(void)
 {
 	const uint64_t features = b.d.features;
 
-	vw_stop(&b.d);
-	turn();
-	assert_int_equal(vw_status(&b.d), 0);
+	go_away();
 	sx_virtio_console_resize(&b.console, 132, 43);
 	assert_int_equal(vw_config_interrupts(&b.d), 0);
-	bring_up(features);
+	come_back(features);
 	assert_int_equal(size_now(), 132 << 16 | 43);
+	assert_int_equal(vw_config_interrupts(&b.d), 1);
+	turn();
+	assert_int_equal(vw_config_interrupts(&b.d), 0);
+	/* Each driver is. */
+	go_away();
+	come_back(features);
+	assert_int_equal(vw_config_interrupts(&b.d), 1);
+}
+
+static void a_size_that_nobody_knows_or_wants_is_not_told(void)
+{
+	const uint64_t features = b.d.features;
+
+	assert_int_equal(vw_config_interrupts(&b.d), 0);
+	go_away();
+	come_back(features);
+	assert_int_equal(vw_config_interrupts(&b.d), 0);
+	go_away();
+	sx_virtio_console_resize(&b.console, 132, 43);
+	come_back(features & ~SX_VIRTIO_BIT(SIZE));
 	assert_int_equal(vw_config_interrupts(&b.d), 0);
 }
 
@@ -558,6 +589,7 @@ int main(void)
 		EVERYWHERE(a_reset_keeps_what_was_typed),
 		EVERYWHERE(the_size_is_told),
 		EVERYWHERE(the_size_is_there_before_the_driver),
+		EVERYWHERE(a_size_that_nobody_knows_or_wants_is_not_told),
 		EVERYWHERE(the_size_is_not_the_drivers),
 		EVERYWHERE(only_its_features_are_offered),
 		EVERYWHERE(buffers_of_the_wrong_direction_break_the_queue),

@@ -16,6 +16,18 @@
 #include "ipc/wire/ring.h"
 #include "ipc/wire/vmcs12.h"
 
+/*
+ * How code inside L1 finds its lines: CPUID, in the range of hypervisors. The signature leaf says
+ * in EAX the highest leaf of this range, and in EBX, ECX, EDX "splitxsplitx". The next one says in
+ * EAX SX_WIRE_VERSION, in EBX how many lines there are, and in ECX (low half) and EDX their
+ * L1-physical address: line n is that of the vCPU with APIC ID n, SX_LINE_STRIDE bytes each.
+ */
+#define SX_LINE_CPUID_SIGNATURE 0x40000100u
+#define SX_LINE_CPUID_PLACE     0x40000101u
+#define SX_LINE_SIGNATURE_EBX   0x696c7073u /* "spli" */
+#define SX_LINE_SIGNATURE_ECX   0x70737874u /* "txsp" */
+#define SX_LINE_SIGNATURE_EDX   0x7874696cu /* "litx" */
+
 #define SX_LINE_XSAVE_SIZE 4096u
 #define SX_LINE_RING_ORDER 1u
 
@@ -29,7 +41,8 @@
  */
 #define SX_LIVE_FPU   1u /* x87, SSE, AVX: `xsave`, standard form, components of `xcr0` */
 #define SX_LIVE_MSRS  2u /* kernel_gs_base to xss, and xcr0 */
-#define SX_LIVE_DEBUG 4u /* dr0 to dr3, dr6, cr2 */
+#define SX_LIVE_DEBUG 4u /* dr0 to dr3, dr6 */
+#define SX_LIVE_CR2   8u /* cr2 */
 
 /* General registers are in the order of their encodings; segments in that of their VMCS fields. */
 struct sx_line_cpu {
@@ -70,7 +83,10 @@ struct sx_vmx_line {
 	 * external interrupt if that exits. L1 clears it. On a cache line of its own.
 	 */
 	uint32_t interrupt __attribute__((aligned(SX_CACHE_LINE)));
-	/* With acknowledge on exit: its vector. */
+	/*
+	 * With acknowledge on exit: its vector. L1 names one whose handler may run when no such
+	 * interrupt came, for the interrupt itself it takes once the exit lets it.
+	 */
 	uint32_t vector;
 };
 

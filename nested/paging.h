@@ -2,6 +2,10 @@
 /*
  * A processor's own paging (SDM Vol. 3A chapter 4), walked by software: 32-bit, PAE, 4-level, or
  * none. For L1's page tables (the engine's `translate` callback) and, through EPT12, for L2's.
+ *
+ * The address bits of an entry are taken as they are up to bit 51, so whether @gpa is within the
+ * processor's address width is the reader's business. There are no protection keys, no shadow
+ * stacks and no fifth level.
  */
 #ifndef SX_NESTED_PAGING_H
 #define SX_NESTED_PAGING_H
@@ -25,7 +29,8 @@ typedef int (*sx_paging_read)(void *ctx, uint64_t gpa, void *buf, size_t size);
 
 /*
  * Translate @linear for @access (SX_ACCESS_*; none: rights are not looked at), by a user if @user.
- * Honours WP, NX, SMEP and SMAP as @cpu's CR0, CR4, EFER and RFLAGS say. Sets no flags.
+ * Honours WP, NX, SMEP and SMAP as @cpu's CR0, CR4, EFER and RFLAGS say. Sets no flags. With PAE
+ * paging it begins at the PDPTEs that @cpu holds. Each entry is read once.
  */
 enum sx_paging_outcome sx_paging_walk(const struct sx_vmx_cpu *cpu, uint64_t linear,
 				      unsigned access, bool user, sx_paging_read read, void *ctx,

@@ -297,6 +297,8 @@ enum sx_vmx_abort {
 #define SX_X86_CR4_PAE      UINT64_C(0x20)
 #define SX_X86_CR4_VMXE     UINT64_C(0x2000)
 #define SX_X86_CR4_PCIDE    UINT64_C(0x20000)
+#define SX_X86_CR4_SMEP     UINT64_C(0x100000)
+#define SX_X86_CR4_SMAP     UINT64_C(0x200000)
 #define SX_X86_RFLAGS_1     UINT64_C(0x2)
 #define SX_X86_RFLAGS_ARITH UINT64_C(0x8d5) /* CF PF AF ZF SF OF */
 #define SX_X86_RFLAGS_CF    UINT64_C(0x1)
@@ -305,6 +307,7 @@ enum sx_vmx_abort {
 #define SX_X86_RFLAGS_IF    UINT64_C(0x200)
 #define SX_X86_RFLAGS_RF    UINT64_C(0x10000)
 #define SX_X86_RFLAGS_VM    UINT64_C(0x20000)
+#define SX_X86_RFLAGS_AC    UINT64_C(0x40000)
 #define SX_X86_EFER_SCE     UINT64_C(0x1)
 #define SX_X86_EFER_LME     UINT64_C(0x100)
 #define SX_X86_EFER_LMA     UINT64_C(0x400)

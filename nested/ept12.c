@@ -11,7 +11,6 @@
 #define EPT_ACCESSED UINT64_C(0x100)
 #define EPT_DIRTY    UINT64_C(0x200)
 #define EPT_ADDRESS  UINT64_C(0x000ffffffffff000)
-#define EPTP_AD      UINT64_C(0x40)
 #define PML_ENTRIES  512
 
 /* Exit qualification of an EPT violation: table 28-7. */
@@ -36,7 +35,7 @@ static unsigned shift_of(unsigned depth)
 /* 29.3.2: with accessed and dirty flags, accesses to L2's paging structures count as writes. */
 static unsigned effective_access(uint64_t eptp, const struct sx_ept12_access *a)
 {
-	if (a->access && a->paging_walk && (eptp & EPTP_AD))
+	if (a->access && a->paging_walk && (eptp & SX_EPTP_AD))
 		return a->access | SX_ACCESS_READ | SX_ACCESS_WRITE;
 	return a->access;
 }
@@ -149,14 +148,18 @@ static enum sx_ept12_outcome set_flags(struct sx_vmx *vmx, struct walk *w, unsig
 
 static void fill_map(const struct walk *w, struct sx_ept12_map *map)
 {
-	uint64_t leaf = w->entry[w->depth - 1];
+	uint64_t leaf = w->entry[w->depth - 1], common = leaf;
 	uint64_t page = UINT64_C(1) << shift_of(w->depth - 1);
+
+	for (unsigned i = 0; i < w->depth; i++)
+		common &= w->entry[i];
 
 	*map = (struct sx_ept12_map){
 		.gpa = (leaf & EPT_ADDRESS & ~(page - 1)) | (w->access->gpa & (page - 1)),
 		.page = page,
 		.rights = w->rights,
 		.memory_type = leaf >> 3 & 7,
+		.accessed = common & EPT_ACCESSED,
 		.dirty = leaf & EPT_DIRTY,
 	};
 }
@@ -173,7 +176,7 @@ enum sx_ept12_outcome sx_ept12_translate(struct sx_vmx *vmx, uint64_t eptp,
 		outcome = walk(vmx, eptp, &w);
 	if (outcome == SX_EPT12_MAPPED && (effective & ~w.rights))
 		outcome = SX_EPT12_VIOLATION;
-	if (outcome == SX_EPT12_MAPPED && effective && (eptp & EPTP_AD))
+	if (outcome == SX_EPT12_MAPPED && effective && (eptp & SX_EPTP_AD))
 		outcome = set_flags(vmx, &w, effective, exit);
 	switch (outcome) {
 	case SX_EPT12_VIOLATION:

@@ -11,6 +11,8 @@
 
 #include "nested/vmx.h"
 
+#define SX_EPTP_AD UINT64_C(0x40) /* accessed and dirty flags are kept: 25.6.11 */
+
 struct sx_ept12_access {
 	uint64_t gpa;     /* L2-physical */
 	unsigned access;  /* SX_ACCESS_* ored; 0 only looks: no rights needed, no flags set */
@@ -33,7 +35,8 @@ struct sx_ept12_map {
 	uint64_t page;   /* size of the EPT12 page: 4 KiB, 2 MiB or 1 GiB */
 	unsigned rights; /* SX_ACCESS_* that all entries of the walk allow */
 	uint8_t memory_type;
-	bool dirty; /* the leaf's dirty flag, after this access */
+	bool accessed; /* every entry's accessed flag, after this access */
+	bool dirty;    /* the leaf's dirty flag, after this access */
 };
 
 /*

@@ -9,7 +9,10 @@
  * instruction, which an EPT violation needs, while an address without a slot would come out half
  * executed (Documentation/virt/kvm/api.rst, KVM_EXIT_MMIO).
  *
- * One owner at a time: who owns the engine of the L1 that it belongs to.
+ * A page can be unreadable, readable, or writable. That EPT12 forbids to execute it, or to read
+ * it, is seen when L2 first touches it and not once it is mapped.
+ *
+ * One owner at a time: who owns the engine of the L1 that it belongs to. L2 may run meanwhile.
  */
 #ifndef SX_NESTED_L2_VM_H
 #define SX_NESTED_L2_VM_H
@@ -20,8 +23,8 @@
 /* A part of L1's physical memory, and the file that it is. */
 struct sx_l1_range {
 	uint64_t gpa;
-	uint64_t size; /* both multiples of 4 KiB */
-	int fd;        /* stays the caller's; open as long as the L2 VM lives */
+	uint64_t size; /* both multiples of 4 KiB, as is @offset */
+	int fd;        /* stays the caller's; open as long as the L2 VM lives; not of hugepages */
 	uint64_t offset;
 	bool readonly;
 };
@@ -38,16 +41,30 @@ void sx_l2_vm_destroy(struct sx_l2_vm *vm);
 int sx_l2_vm_fd(const struct sx_l2_vm *vm);
 
 /*
+ * sx_ept12_translate() as an L2 VM needs it. Where EPT12 keeps dirty flags, SX_ACCESS_WRITE is
+ * among the rights only once the flag is set, so that each page's first write comes out. With
+ * @eptp 0 there is no EPT: L2's physical addresses are L1's.
+ */
+enum sx_ept12_outcome sx_l2_translate(struct sx_vmx *vmx, uint64_t eptp,
+				      const struct sx_ept12_access *access,
+				      struct sx_ept12_map *map, struct sx_vmx_exit *exit);
+
+/*
  * Let L2 reach the 4 KiB page at @gpa as @map says: SX_ACCESS_WRITE of its rights makes it
- * writable; memory and an EPT page as large as its neighbours may be mapped along. 0; -EFAULT when
- * @map leads to no memory of L1; -ENOMEM when the host has no room for more mappings, also after
- * all others were dropped.
+ * writable, if L1's memory is; of a larger page of EPT12 the 2 MiB around @gpa are mapped along, as
+ * far as they are memory of L1. 0; -EFAULT when @map leads to no memory of L1, or @gpa lies where
+ * the VM can have no memory; -ENOMEM when the host has no room for more mappings, also after all
+ * others were dropped.
  */
 int sx_l2_vm_map(struct sx_l2_vm *vm, uint64_t gpa, const struct sx_ept12_map *map);
 
+/* Is the page at @gpa mapped to where @map leads, with all of its rights? */
+bool sx_l2_vm_has(const struct sx_l2_vm *vm, uint64_t gpa, const struct sx_ept12_map *map);
+
 /*
  * INVEPT, or another change that L1 made known: every page that is mapped is looked up under
- * @eptp again, and those that now lead elsewhere, or nowhere, or lost rights, go. Others stay.
+ * @eptp again, and those that now lead elsewhere, or nowhere, lost rights, or lost an accessed or
+ * dirty flag that L2 must set again, go. Others stay.
  */
 void sx_l2_vm_revalidate(struct sx_l2_vm *vm, struct sx_vmx *vmx, uint64_t eptp);
 

@@ -251,7 +251,10 @@ static void flags_are_set(void **state)
 {
 	(void)state;
 	start();
+	assert_int_equal(translate(0x5000, 0), SX_EPT12_MAPPED);
+	assert_false(map.accessed);
 	assert_int_equal(translate(0x5000, SX_ACCESS_READ), SX_EPT12_MAPPED);
+	assert_true(map.accessed);
 	assert_false(map.dirty);
 	assert_int_equal(get64(&w, PML4), PDPT | ACCESSED | RWX);
 	assert_int_equal(get64(&w, PD), PT | ACCESSED | RWX);
@@ -260,6 +263,9 @@ static void flags_are_set(void **state)
 	assert_true(map.dirty);
 	assert_int_equal(get64(&w, PT + 8 * 5), 0x25000 | DIRTY | ACCESSED | WB | RWX);
 	assert_int_equal(get64(&w, PD), PT | ACCESSED | RWX);
+	put64(&w, PD, PT | RWX); /* one level's is cleared */
+	assert_int_equal(translate(0x5000, 0), SX_EPT12_MAPPED);
+	assert_false(map.accessed);
 	assert_int_equal(translate(0x2abcde, SX_ACCESS_WRITE), SX_EPT12_MAPPED);
 	assert_int_equal(get64(&w, PD + 8), 0x600000 | DIRTY | ACCESSED | LEAF | WB | RWX);
 }

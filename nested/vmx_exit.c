@@ -44,7 +44,9 @@ static void save_registers(struct sx_vmx *vmx, const struct sx_vmx_cpu *cpu)
 		SET(vmx, GUEST_EFER, cpu->efer);
 }
 
-/* 28.3.2. */
+/* 28.3.2: the access rights of a segment register but for bits 31:17 and 11:8, which are 0. */
+#define AR_SAVED UINT32_C(0x1f0ff)
+
 static void save_segments(struct sx_vmx *vmx, const struct sx_vmx_cpu *cpu)
 {
 	struct sx_vmcs12 *v = &vmx->v12;
@@ -53,7 +55,7 @@ static void save_segments(struct sx_vmx *vmx, const struct sx_vmx_cpu *cpu)
 		sx_vmcs12_set(v, SX_VMCS_GUEST_ES_SEL + 2 * i, cpu->seg[i].selector);
 		sx_vmcs12_set(v, SX_VMCS_GUEST_ES_BASE + 2 * i, cpu->seg[i].base);
 		sx_vmcs12_set(v, SX_VMCS_GUEST_ES_LIMIT + 2 * i, cpu->seg[i].limit);
-		sx_vmcs12_set(v, SX_VMCS_GUEST_ES_AR + 2 * i, cpu->seg[i].ar);
+		sx_vmcs12_set(v, SX_VMCS_GUEST_ES_AR + 2 * i, cpu->seg[i].ar & AR_SAVED);
 	}
 	SET(vmx, GUEST_GDTR_BASE, cpu->gdtr.base);
 	SET(vmx, GUEST_GDTR_LIMIT, cpu->gdtr.limit);
@@ -61,15 +63,60 @@ static void save_segments(struct sx_vmx *vmx, const struct sx_vmx_cpu *cpu)
 	SET(vmx, GUEST_IDTR_LIMIT, cpu->idtr.limit);
 }
 
+/* Exits by instructions that always cause them, or that a control says shall: 26.1.2, 26.1.3. */
+static bool by_instruction(uint32_t reason)
+{
+	switch (reason) {
+	case SX_VMEXIT_BAD_GUEST_STATE:
+	case SX_VMEXIT_BAD_MSR_LOAD:
+	case SX_VMEXIT_MONITOR_TRAP:
+	case SX_VMEXIT_TPR_THRESHOLD:
+	case SX_VMEXIT_EPT_VIOLATION:
+	case SX_VMEXIT_EPT_MISCONFIG:
+	case SX_VMEXIT_PREEMPTION_TIMER:
+	case SX_VMEXIT_PML_FULL:
+		return false;
+	default:
+		return reason >= SX_VMEXIT_CPUID;
+	}
+}
+
+/* Does what led to the exit put RF into the RFLAGS that it pushes: 3A 6.8.3, faults do. */
+static bool pushes_rf(const struct sx_vmx_exit *exit)
+{
+	unsigned vector = SX_INTR_VECTOR(exit->intr_info);
+
+	switch (exit->reason) {
+	case SX_VMEXIT_EXCEPTION_NMI:
+		return SX_INTR_TYPE(exit->intr_info) == SX_INTR_HARDWARE && vector != SX_VEC_DB &&
+		       vector != SX_VEC_DF && vector != SX_VEC_MC;
+	case SX_VMEXIT_EPT_VIOLATION:
+	case SX_VMEXIT_EPT_MISCONFIG:
+	case SX_VMEXIT_PML_FULL:
+		return !(exit->idt_info & SX_INTR_VALID);
+	default:
+		return false;
+	}
+}
+
+/* 28.3.3 on RFLAGS.RF; for all other exits it is L2's. */
+static uint64_t saved_rflags(uint64_t rflags, const struct sx_vmx_exit *exit)
+{
+	if (by_instruction(exit->reason))
+		return rflags & ~SX_X86_RFLAGS_RF;
+	return pushes_rf(exit) ? rflags | SX_X86_RFLAGS_RF : rflags;
+}
+
 /* 28.3.3, 28.3.4; the IA-32e mode guest control follows LMA: A.6 bit 5. */
-static void save_rest(struct sx_vmx *vmx, const struct sx_vmx_guest_state *l2)
+static void save_rest(struct sx_vmx *vmx, const struct sx_vmx_guest_state *l2,
+		      const struct sx_vmx_exit *exit)
 {
 	const struct sx_vmx_cpu *cpu = &l2->cpu;
 	uint32_t entry = entry_controls(vmx) & ~SX_ENTRYC_GUEST_64;
 
 	SET(vmx, GUEST_RIP, cpu->rip);
 	SET(vmx, GUEST_RSP, cpu->gpr[SX_RSP]);
-	SET(vmx, GUEST_RFLAGS, cpu->rflags);
+	SET(vmx, GUEST_RFLAGS, saved_rflags(cpu->rflags, exit));
 	SET(vmx, GUEST_ACTIVITY, cpu->activity);
 	SET(vmx, GUEST_INTERRUPTIBILITY, cpu->interruptibility);
 	SET(vmx, GUEST_PENDING_DBG, cpu->pending_dbg);
@@ -127,7 +174,7 @@ struct sx_vmx_result sx_vmx_exit(struct sx_vmx *vmx, const struct sx_vmx_guest_s
 	record(vmx, exit);
 	save_registers(vmx, &l2->cpu);
 	save_segments(vmx, &l2->cpu);
-	save_rest(vmx, l2);
+	save_rest(vmx, l2, exit);
 	SET(vmx, ENTRY_INTR_INFO, F(vmx, ENTRY_INTR_INFO) & ~(uint64_t)SX_INTR_VALID); /* 25.8.3 */
 	sx_vmx_write_back(vmx);
 	vmx->in_l2 = false;

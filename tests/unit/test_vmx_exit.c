@@ -157,6 +157,65 @@ static void guest_state_is_saved(void **state)
 	assert_int_equal(w.l1.gpr[SX_RBX], 0xbb); /* general registers stay L2's */
 }
 
+static uint64_t saved_rf(const struct sx_vmx_exit *exit, uint64_t rf)
+{
+	start();
+	enter();
+	w.l2.cpu.rflags = (w.l2.cpu.rflags & ~SX_X86_RFLAGS_RF) | rf;
+	assert_int_equal(sx_vmx_exit(&w.vmx, &w.l2, exit, &w.l1).outcome, SX_VMX_SUCCEED);
+	return field(&w, SX_VMCS_GUEST_RFLAGS) & SX_X86_RFLAGS_RF;
+}
+
+/* 28.3.3 */
+static void rf_is_saved_as_the_cause_of_the_exit_has_it(void **state)
+{
+	static const uint32_t clears[] = {SX_VMEXIT_CPUID, SX_VMEXIT_VMCALL, SX_VMEXIT_IO,
+					  SX_VMEXIT_MWAIT, SX_VMEXIT_RDTSCP, SX_VMEXIT_XRSTORS};
+	static const uint32_t keeps[] = {SX_VMEXIT_EXT_INTR, SX_VMEXIT_INTR_WINDOW,
+					 SX_VMEXIT_MONITOR_TRAP, SX_VMEXIT_PREEMPTION_TIMER};
+	static const uint32_t sets[] = {SX_VMEXIT_EPT_VIOLATION, SX_VMEXIT_EPT_MISCONFIG,
+					SX_VMEXIT_PML_FULL};
+	struct sx_vmx_exit exit = {.reason = SX_VMEXIT_EXCEPTION_NMI};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(clears) / sizeof(clears[0]); i++)
+		assert_int_equal(
+			saved_rf(&(struct sx_vmx_exit){.reason = clears[i]}, SX_X86_RFLAGS_RF), 0);
+	for (unsigned i = 0; i < sizeof(keeps) / sizeof(keeps[0]); i++) {
+		assert_int_equal(saved_rf(&(struct sx_vmx_exit){.reason = keeps[i]}, 0), 0);
+		assert_int_equal(
+			saved_rf(&(struct sx_vmx_exit){.reason = keeps[i]}, SX_X86_RFLAGS_RF),
+			SX_X86_RFLAGS_RF);
+	}
+	for (unsigned i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
+		assert_int_equal(saved_rf(&(struct sx_vmx_exit){.reason = sets[i]}, 0),
+				 SX_X86_RFLAGS_RF);
+		assert_int_equal(saved_rf(&(struct sx_vmx_exit){.reason = sets[i],
+								.idt_info = SX_INTR_VALID},
+					  0),
+				 0);
+	}
+	exit.intr_info = SX_INTR_INFO(SX_INTR_HARDWARE, SX_VEC_UD);
+	assert_int_equal(saved_rf(&exit, 0), SX_X86_RFLAGS_RF);
+	exit.intr_info = SX_INTR_INFO(SX_INTR_HARDWARE, SX_VEC_DB); /* a trap, perhaps */
+	assert_int_equal(saved_rf(&exit, 0), 0);
+	exit.intr_info = SX_INTR_INFO(SX_INTR_SOFT_EXC, SX_VEC_BP);
+	assert_int_equal(saved_rf(&exit, 0), 0);
+}
+
+/* 28.3.2: bits 31:17 and 11:8 are saved as 0. */
+static void reserved_access_rights_are_not_saved(void **state)
+{
+	(void)state;
+	start();
+	enter();
+	for (unsigned i = 0; i < SX_SEG_COUNT; i++)
+		w.l2.cpu.seg[i].ar = UINT32_MAX;
+	assert_int_equal(leave(SX_VMEXIT_CPUID).outcome, SX_VMX_SUCCEED);
+	for (uint32_t i = 0; i < SX_SEG_COUNT; i++)
+		assert_int_equal(field(&w, SX_VMCS_GUEST_ES_AR + 2 * i), 0x1f0ff);
+}
+
 static void what_is_not_asked_for_is_not_saved(void **state)
 {
 	(void)state;
@@ -302,6 +361,8 @@ int main(void)
 		cmocka_unit_test(aborts_of_a_32_bit_host),
 		cmocka_unit_test(exit_information_is_complete),
 		cmocka_unit_test(guest_state_is_saved),
+		cmocka_unit_test(rf_is_saved_as_the_cause_of_the_exit_has_it),
+		cmocka_unit_test(reserved_access_rights_are_not_saved),
 		cmocka_unit_test(what_is_not_asked_for_is_not_saved),
 		cmocka_unit_test(the_entry_control_follows_lma),
 		cmocka_unit_test(host_state_is_loaded),

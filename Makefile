@@ -12,6 +12,7 @@
 #   tests/support/*.c                   shared by the tests
 #   tests/fuzz/fuzz_*.c                 libFuzzer targets    -> fuzz/NAME
 #   tests/lab/host_*.c                  run in the emulated hosts -> tests/lab/NAME
+#   tests/differential/                 one set of cases on two machines -> tests/differential/vmx_*
 # Sanitizer builds are this same file with another BUILD, CC and SAN.
 
 MAKEFLAGS += --no-builtin-rules
@@ -86,6 +87,9 @@ UNIT_SRCS    := $(wildcard tests/unit/test_*.c)
 INTEG_SRCS   := $(wildcard tests/integration/test_*.c)
 FUZZ_SRCS    := $(wildcard tests/fuzz/fuzz_*.c)
 LABTEST_SRCS := $(wildcard tests/lab/host_*.c)
+DIFF_CASES   := $(wildcard tests/differential/*.c)
+DIFF_BARE    := $(wildcard tests/differential/bare/*.[cS])
+DIFF_ENGINE  := $(wildcard tests/differential/engine/*.c)
 FUZZ_DPDK    := $(filter %/fuzz_dpdk_offload.c,$(FUZZ_SRCS))
 GUEST_SRCS   := $(wildcard bench/guests/*.c tests/guests/*.c)
 GUESTLIB     := $(wildcard bench/guests/lib/*.c bench/guests/lib/*.S)
@@ -98,6 +102,8 @@ UNIT      := $(UNIT_SRCS:%.c=$(BUILD)/%)
 INTEG     := $(INTEG_SRCS:%.c=$(BUILD)/%)
 FUZZ      := $(FUZZ_SRCS:tests/fuzz/%.c=$(BUILD)/%)
 LABPROGS  := $(LABTEST_SRCS:%.c=$(BUILD)/%)
+DIFF      := $(addprefix $(BUILD)/tests/differential/vmx_,bare engine)
+DIFF_OBJS := $(patsubst %,$(BUILD)/guest-obj/%.o,$(DIFF_BARE) $(DIFF_CASES))
 PEERS     := $(PEER_SRCS:bench/peers/%.c=$(BUILD)/peers/%)
 GUESTS    := $(patsubst bench/%.c,$(BUILD)/%,$(filter bench/%,$(GUEST_SRCS)))
 T_KERNELS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/kernels/*.c))
@@ -209,7 +215,7 @@ $(FUZZ): $(BUILD)/%: $(BUILD)/tests/fuzz/%.o $(SUPPORT) $(PROGLIB) $(LIB)
 
 $(BUILD)/fuzz_dpdk_offload: $(BUILD)/pic/sidecore/backend/dpdk/offload.o
 
-GUEST_CC = $(CC) $(GUEST_CFLAGS) -MMD -MP -c $< -o $@
+GUEST_CC = $(CC) $(GUEST_CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -c $< -o $@
 $(BUILD)/guest-obj/%.c.o: %.c $(BUILD)/.stamp/guest-flags
 	@mkdir -p $(@D)
 	$(call quiet,GCC,$@)$(GUEST_CC)
@@ -223,13 +229,21 @@ $(GUESTS) $(T_GUESTS): $(GLIB_OBJS) $(GUEST_LD) $(BUILD)/.stamp/sources
 	@mkdir -p $(@D)
 	$(call quiet,GUEST,$@)$(CC) $(GUEST_LDFLAGS) -Wl,-T,$(GUEST_LD) -o $@ $(filter %.o,$^)
 
+# The cases, beside the two machines that they run on: a Multiboot kernel and a program.
+$(DIFF_OBJS): EXTRA_CFLAGS = -mgeneral-regs-only
+$(BUILD)/tests/differential/vmx_bare: $(DIFF_OBJS) $(GUEST_LD)
+	@mkdir -p $(@D)
+	$(call quiet,KERNEL,$@)$(CC) $(GUEST_LDFLAGS) -Wl,-T,$(GUEST_LD) -o $@ $(filter %.o,$^)
+$(BUILD)/tests/differential/vmx_engine: $(call obj,$(DIFF_ENGINE) $(DIFF_CASES)) $(LIB)
+	$(call link)
+
 $(T_KERNELS): $(BUILD)/%: %.c $(BUILD)/.stamp/guest-flags
 	@mkdir -p $(@D)
 	$(call quiet,KERNEL,$@)$(CC) $(KERNEL_FLAGS) -MMD -MP -MF $@.d -o $@ $<
 
 C_SRCS := $(LIB_SRCS) $(PROG_SRCS) $(SUPPORT_SRCS) $(PEER_SRCS) $(DPDK_SRCS) $(UNIT_SRCS) $(INTEG_SRCS) $(FUZZ_SRCS) \
-	$(LABTEST_SRCS)
--include $(C_SRCS:%.c=$(BUILD)/%.d) $(PIC_SRCS:%.c=$(BUILD)/pic/%.d) $(GLIB_OBJS:.o=.d) $(GUEST_SRCS:%=$(BUILD)/guest-obj/%.d) \
+	$(LABTEST_SRCS) $(DIFF_CASES) $(DIFF_ENGINE) $(filter %.c,$(DIFF_BARE))
+-include $(C_SRCS:%.c=$(BUILD)/%.d) $(PIC_SRCS:%.c=$(BUILD)/pic/%.d) $(GLIB_OBJS:.o=.d) $(DIFF_OBJS:.o=.d) $(GUEST_SRCS:%=$(BUILD)/guest-obj/%.d) \
 	$(T_KERNELS:%=%.d)
 
 # --- set-up, run and measure -------------------------------------------------------------------
@@ -280,7 +294,7 @@ fuzz: ## Fuzz each target for FUZZ_SECONDS (60); what it learns is kept in build
 
 build-unit: $(UNIT) plugins
 build-integration: $(INTEG) $(BUILD)/splitx $(GUESTS) $(T_GUESTS) $(T_KERNELS)
-build-lab: $(LABPROGS)
+build-lab: $(LABPROGS) $(DIFF)
 build-scripts: $(T_GUESTS) $(T_KERNELS)
 build-scripts build-lab build-lab-long: all
 build-unit build-integration build-scripts build-model build-lint:

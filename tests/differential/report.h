@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What cases say: one line a step, "CASE: what came of it". */
+#ifndef DIFF_REPORT_H
+#define DIFF_REPORT_H
+
+#include "tests/differential/machine.h"
+
+#define DIFF_NAME 64
+
+struct diff_case {
+	char name[DIFF_NAME];
+};
+
+/* %s a string, %u an unsigned, %x a uint64_t in hexadecimal; nothing else. */
+void diff_say(const char *format, ...);
+/* Name a case: the formats are those of diff_say(). */
+struct diff_case diff_case(const char *format, ...);
+
+/* "CASE:" and how the instruction ended; the caller ends the line. Registers are those it left. */
+void diff_say_end(const struct diff_case *c, const struct diff_end *end);
+
+/* Execute one instruction as a step of @c and say all of it, with the registers that changed. */
+struct diff_end diff_step(const struct diff_case *c, const uint8_t *code, unsigned length,
+			  uint64_t gpr[GPRS]);
+
+#endif

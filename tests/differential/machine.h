@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "nested/vmx_vmcs12.h"
+#include "ipc/wire/vmcs12.h"
 
 /* Physical memory that cases use, at the same addresses on both machines. */
 #define DIFF_ARENA      UINT64_C(0x400000)

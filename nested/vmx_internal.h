@@ -103,6 +103,10 @@ bool sx_vmx_read_linear(struct sx_vmx *vmx, const struct sx_vmx_cpu *cpu, uint64
 bool sx_vmx_write_linear(struct sx_vmx *vmx, const struct sx_vmx_cpu *cpu, uint64_t linear,
 			 const void *buf, size_t len, struct sx_vmx_result *result);
 
+/* RIP as a linear address, and how many bytes CS's limit lets be fetched there: 0 is a #GP. */
+size_t sx_vmx_fetch_window(const struct sx_vmx *vmx, const struct sx_vmx_cpu *cpu,
+			   uint64_t *linear);
+
 /*
  * The checks of VM entry on the snapshot, in the order of the SDM. NULL: all hold. Else the rule
  * that does not, in words.

@@ -138,8 +138,7 @@ bool sx_vmx_write_linear(struct sx_vmx *vmx, const struct sx_vmx_cpu *cpu, uint6
 	return true;
 }
 
-/* RIP as a linear address; CS's limit bounds how much may be fetched from there. */
-static size_t fetch_window(const struct sx_vmx *vmx, const struct sx_vmx_cpu *cpu, uint64_t *linear)
+size_t sx_vmx_fetch_window(const struct sx_vmx *vmx, const struct sx_vmx_cpu *cpu, uint64_t *linear)
 {
 	const struct sx_vmx_segment *cs = &cpu->seg[SX_SEG_CS];
 	uint64_t left;
@@ -162,7 +161,7 @@ size_t sx_vmx_fetch(struct sx_vmx *vmx, const struct sx_vmx_cpu *cpu,
 	uint64_t linear, gpa;
 	size_t want, room;
 
-	want = fetch_window(vmx, cpu, &linear);
+	want = sx_vmx_fetch_window(vmx, cpu, &linear);
 	if (!want) {
 		*result = fault_of(SX_VEC_GP);
 		return 0;

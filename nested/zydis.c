@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "nested/zydis.h"
+
+#include <errno.h>
+
+bool sx_zydis_real_mode(const struct sx_vmx_cpu *cpu)
+{
+	return !(cpu->cr0 & SX_X86_CR0_PE) || (cpu->rflags & SX_X86_RFLAGS_VM);
+}
+
+/* The code segment says how wide operands and addresses are, the stack segment how wide RSP is. */
+static void init(const struct sx_vmx_cpu *cpu, ZydisDecoder *decoder)
+{
+	ZydisStackWidth stack =
+		cpu->seg[SX_SEG_SS].ar & SX_AR_DB ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_16;
+
+	if (sx_vmx_is_64bit(cpu))
+		ZydisDecoderInit(decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+	else if (sx_zydis_real_mode(cpu))
+		ZydisDecoderInit(decoder, ZYDIS_MACHINE_MODE_REAL_16, ZYDIS_STACK_WIDTH_16);
+	else if (cpu->seg[SX_SEG_CS].ar & SX_AR_DB)
+		ZydisDecoderInit(decoder, ZYDIS_MACHINE_MODE_LEGACY_32, stack);
+	else
+		ZydisDecoderInit(decoder, ZYDIS_MACHINE_MODE_LEGACY_16, stack);
+}
+
+int sx_zydis_decode(const struct sx_vmx_cpu *cpu, const void *bytes, size_t len,
+		    ZydisDecodedInstruction *zi, ZydisDecodedOperand *operands)
+{
+	ZydisDecoder decoder;
+	ZyanStatus status;
+
+	init(cpu, &decoder);
+	status = ZydisDecoderDecodeFull(&decoder, bytes, len, zi, operands);
+	if (status == ZYDIS_STATUS_NO_MORE_DATA && len < SX_VMX_MAX_INSN)
+		return -ENODATA;
+	return ZYAN_SUCCESS(status) ? 0 : -EILSEQ;
+}
+
+uint8_t sx_zydis_gpr(ZydisRegister reg)
+{
+	ZyanI8 id = reg == ZYDIS_REGISTER_NONE ? -1 : ZydisRegisterGetId(reg);
+
+	return id < 0 || id >= SX_GPR_COUNT ? SX_NO_REGISTER : (uint8_t)id;
+}
+
+static uint8_t segment_number(ZydisRegister reg)
+{
+	switch (reg) {
+	case ZYDIS_REGISTER_ES:
+		return SX_SEG_ES;
+	case ZYDIS_REGISTER_CS:
+		return SX_SEG_CS;
+	case ZYDIS_REGISTER_SS:
+		return SX_SEG_SS;
+	case ZYDIS_REGISTER_FS:
+		return SX_SEG_FS;
+	case ZYDIS_REGISTER_GS:
+		return SX_SEG_GS;
+	default:
+		return SX_SEG_DS;
+	}
+}
+
+void sx_zydis_memory(const ZydisDecodedOperandMem *mem, struct sx_vmx_insn *insn)
+{
+	insn->rip_relative = mem->base == ZYDIS_REGISTER_RIP || mem->base == ZYDIS_REGISTER_EIP;
+	insn->base = insn->rip_relative ? SX_NO_REGISTER : sx_zydis_gpr(mem->base);
+	insn->index = sx_zydis_gpr(mem->index);
+	insn->scale = mem->index == ZYDIS_REGISTER_NONE ? 1 : mem->scale;
+	insn->segment = segment_number(mem->segment);
+	insn->displacement = mem->disp.has_displacement ? mem->disp.value : 0;
+}

@@ -238,6 +238,7 @@ int sx_rig_run(struct sx_rig *rig, const struct sx_rig_command *c, struct sx_sam
 	page->bytes = c->bytes;
 	page->unchecked = c->unchecked;
 	page->window = c->window;
+	page->how = c->how;
 	page->done = 0;
 	rc = sx_machine_set_mode(&rig->machine, c->mode, err);
 	if (rc == 0)

@@ -59,6 +59,7 @@ struct sx_rig_command {
 	uint32_t depth, bytes;    /* of the guest `virtio` */
 	bool unchecked;           /* likewise */
 	uint32_t window;          /* likewise: samples in a window; 0: none */
+	uint32_t how;             /* SX_BENCH_PREPARE */
 };
 
 struct sx_rig_outcome {

@@ -14,24 +14,35 @@
 
 static const char *const modes[] = {"trap", "split", "testpmd"};
 
-/* What is measured; `samples` and `trapped` in each round. */
+#define PACKED     SX_BENCH_PACKED
+#define INTERRUPTS SX_BENCH_INTERRUPTS
+
+/* What is measured; `samples` and `trapped` in each round. Those of one kind of ring together. */
 static const struct task {
 	const char *op;
 	enum sx_bench_op what;
 	uint32_t depth, batch, bytes;
 	uint32_t samples, trapped;
+	uint32_t how;
 } tasks[] = {
-	{"blk_read_4k_qd1", SX_BENCH_BLK_READ, 1, 0, 0, 1000, 500},
-	{"blk_read_4k_qd32", SX_BENCH_BLK_READ, 32, 0, 0, 3000, 1000},
-	{"blk_write_4k_qd1", SX_BENCH_BLK_WRITE, 1, 0, 0, 1000, 500},
-	{"blk_write_4k_qd32", SX_BENCH_BLK_WRITE, 32, 0, 0, 3000, 1000},
-	{"net_tx_64", SX_BENCH_NET_TX, 1, 1, 64, 2000, 500},
-	{"net_tx_64", SX_BENCH_NET_TX, 128, 32, 64, 1000, 200},
-	{"net_tx_1500", SX_BENCH_NET_TX, 128, 32, 1500, 1000, 200},
-	{"net_rx_64", SX_BENCH_NET_RX, 32, 32, 64, 1000, 200},
-	{"net_fwd_64", SX_BENCH_NET_FORWARD, 1, 1, 64, 2000, 500},
-	{"net_fwd_64", SX_BENCH_NET_FORWARD, 128, 32, 64, 1000, 200},
-	{"net_fwd_1500", SX_BENCH_NET_FORWARD, 128, 32, 1500, 1000, 200},
+	{"blk_read_4k_qd1", SX_BENCH_BLK_READ, 1, 0, 0, 1000, 500, 0},
+	{"blk_read_4k_qd32", SX_BENCH_BLK_READ, 32, 0, 0, 3000, 1000, 0},
+	{"blk_write_4k_qd1", SX_BENCH_BLK_WRITE, 1, 0, 0, 1000, 500, 0},
+	{"blk_write_4k_qd32", SX_BENCH_BLK_WRITE, 32, 0, 0, 3000, 1000, 0},
+	{"net_tx_64", SX_BENCH_NET_TX, 1, 1, 64, 2000, 500, 0},
+	{"net_tx_64", SX_BENCH_NET_TX, 128, 32, 64, 1000, 200, 0},
+	{"net_tx_1500", SX_BENCH_NET_TX, 128, 32, 1500, 1000, 200, 0},
+	{"net_rx_64", SX_BENCH_NET_RX, 32, 32, 64, 1000, 200, 0},
+	{"net_fwd_64", SX_BENCH_NET_FORWARD, 1, 1, 64, 2000, 500, 0},
+	{"net_fwd_64", SX_BENCH_NET_FORWARD, 128, 32, 64, 1000, 200, 0},
+	{"net_fwd_1500", SX_BENCH_NET_FORWARD, 128, 32, 1500, 1000, 200, 0},
+	{"blk_read_4k_irq", SX_BENCH_BLK_READ, 1, 0, 0, 500, 500, INTERRUPTS},
+	{"net_fwd_64_irq", SX_BENCH_NET_FORWARD, 1, 1, 64, 500, 500, INTERRUPTS},
+	{"blk_read_4k_qd1_packed", SX_BENCH_BLK_READ, 1, 0, 0, 1000, 500, PACKED},
+	{"blk_read_4k_qd32_packed", SX_BENCH_BLK_READ, 32, 0, 0, 3000, 1000, PACKED},
+	{"net_tx_64_packed", SX_BENCH_NET_TX, 128, 32, 64, 1000, 200, PACKED},
+	{"net_rx_64_packed", SX_BENCH_NET_RX, 32, 32, 64, 1000, 200, PACKED},
+	{"net_fwd_64_packed", SX_BENCH_NET_FORWARD, 128, 32, 64, 1000, 200, PACKED},
 };
 
 #define TASKS (sizeof(tasks) / sizeof(tasks[0]))
@@ -45,14 +56,15 @@ struct suite {
 	struct sx_virtio_outcome outcome[TASKS][SX_ACTORS];
 };
 
-static bool is_network(const struct task *t)
+/* Its rings are split ones, and nobody hears its interrupts. */
+static bool has_peer(const struct task *t)
 {
-	return t->what >= SX_BENCH_NET_TX;
+	return t->what >= SX_BENCH_NET_TX && !t->how;
 }
 
 static bool takes_part(const struct suite *s, const struct task *t, enum sx_actor a)
 {
-	return a != SX_ACTOR_TESTPMD || (s->stage.have_testpmd && is_network(t));
+	return a != SX_ACTOR_TESTPMD || (s->stage.have_testpmd && has_peer(t));
 }
 
 static uint32_t samples_of(const struct task *t, enum sx_actor a)
@@ -85,6 +97,7 @@ static int run_task(struct suite *s, size_t i, enum sx_actor a, struct sx_error 
 		.batch = t->batch,
 		.bytes = t->bytes,
 		.window = window_of(t, a),
+		.how = t->how,
 	};
 	char what[64];
 
@@ -201,7 +214,10 @@ static int add_ratio(struct suite *s, const struct task *t, const char *what, do
 	return sx_report_add_target(s->report, &ratio, err);
 }
 
-/* A burst shares one exit among its frames, so trap mode is held against requests one by one. */
+/*
+ * A burst shares one exit among its frames, so trap mode is held against requests one by one. An
+ * interrupt exits in both modes, so those requests have no target.
+ */
 static int add_targets_of(struct suite *s, size_t i, struct sx_error *err)
 {
 	const struct task *t = &tasks[i];
@@ -210,9 +226,9 @@ static int add_targets_of(struct suite *s, size_t i, struct sx_error *err)
 	const struct sx_report_row *peer = row_of(s, i, SX_ACTOR_TESTPMD);
 	int rc = 0;
 
-	if (t->batch <= 1)
+	if (t->batch <= 1 && !(t->how & INTERRUPTS))
 		rc = add_ratio(s, t, "split : trap", 10, gain(t, trap, split), err);
-	if (rc == 0 && is_network(t))
+	if (rc == 0 && has_peer(t))
 		rc = add_ratio(s, t, "rate, split : testpmd", 1,
 			       peer ? split->per_second / peer->per_second : SX_NOT_MEASURED, err);
 	return rc;

@@ -41,6 +41,7 @@ struct sx_virtio_command {
 	uint32_t samples, warmup;
 	uint32_t depth, batch, bytes;
 	uint32_t window; /* samples in a window */
+	uint32_t how;    /* SX_BENCH_PACKED, SX_BENCH_INTERRUPTS; none with testpmd */
 };
 
 int sx_virtio_stage_open(struct sx_virtio_stage *s, const struct sx_bench_options *opt,

@@ -35,7 +35,13 @@ enum sx_bench_op {
 	SX_BENCH_NET_TX,
 	SX_BENCH_NET_RX,
 	SX_BENCH_NET_FORWARD,
+	/* Make rings and interrupts as `how` says; they stay so. Not measured, no samples. */
+	SX_BENCH_PREPARE,
 };
+
+/* For SX_BENCH_PREPARE. Without any: split rings, and what is used is polled for. */
+#define SX_BENCH_PACKED     1u
+#define SX_BENCH_INTERRUPTS 2u /* of disk and receive queue; with one request under way */
 
 /* A block of the disk. Each knows which one it is, and whether it is whole. */
 #define SX_BENCH_BLOCK 4096u
@@ -86,10 +92,11 @@ struct sx_bench_page {
 	uint32_t bytes;
 	uint32_t unchecked; /* NET_RX: the frames are none of ours; only their length is checked */
 	uint32_t window;    /* of the guest `virtio`: samples in a window; 0: there are none */
-	uint32_t reserved;
+	uint32_t how;       /* SX_BENCH_PREPARE */
 	/* From the guest: ops done, including the warm-up; failures seen (must be 0). */
 	uint64_t done;
 	uint64_t failures;
+	uint64_t interrupts; /* of the guest `virtio`: that came meanwhile */
 	struct sx_bench_rings rings;
 	/*
 	 * Guest TSC cycles. Behind the samples how long each window took, one after the other:

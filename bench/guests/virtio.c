@@ -3,6 +3,9 @@
  * The guest of `splitx bench virtio`: drives a disk and a network device by its own driver, and
  * checks every block and every frame. With a PCI root (boot_info.argument says where) it finds
  * the devices there; without, it lays the network's rings out and tells the host where they are.
+ *
+ * Before a command another one prepares (SX_BENCH_PREPARE): the rings' kind, and whether the device
+ * interrupts when it is done with a request, which then is not looked for before.
  */
 #include "bench/guests/lib/virtio.h"
 
@@ -12,6 +15,7 @@
 #define BLK_DESCS    3u
 #define BUFFER_BYTES 2048u
 #define PATIENCE_S   20u /* without progress; whoever waits longer has lost something */
+#define VECTOR       64u
 
 enum { RX, TX };
 
@@ -35,6 +39,8 @@ struct net_header {
 static const struct sx_boot_info *boot;
 static struct sx_bench_page *page;
 static uint64_t patience; /* TSC cycles */
+static uint32_t how;      /* SX_BENCH_PACKED, SX_BENCH_INTERRUPTS: as prepared */
+static uint64_t heard;    /* of page->interrupts, at the last look */
 
 /* ---- a run: samples or warm-up ---- */
 
@@ -69,6 +75,29 @@ static struct run new_run(uint64_t count, bool record)
 	return r;
 }
 
+/* ---- interrupts ---- */
+
+static void on_interrupt(void)
+{
+	guest_eoi();
+	/* It interrupts the only other one who uses it: no pair. */
+	sx_store_relaxed(&page->interrupts, page->interrupts + 1);
+}
+
+/* What is used, if anything; with interrupts on, only when there was one. */
+static const struct guest_used *hear(struct guest_vq *vq)
+{
+	if (how & SX_BENCH_INTERRUPTS) {
+		uint64_t now = sx_load_relaxed(&page->interrupts);
+
+		if (now == heard)
+			return NULL;
+		/* Before the look: what is used from here on interrupts once more. */
+		heard = now;
+	}
+	return guest_vq_take(vq);
+}
+
 static void note_sample(struct run *r, uint64_t i, uint64_t begun, uint64_t now)
 {
 	if (!r->record)
@@ -78,6 +107,11 @@ static void note_sample(struct run *r, uint64_t i, uint64_t begun, uint64_t now)
 		return;
 	page->sample[page->samples + i / page->window] = now - r->window;
 	r->window = now;
+}
+
+static uint64_t features_of(bool packed)
+{
+	return GUEST_VIRTIO_VERSION_1 | (packed ? GUEST_VIRTIO_PACKED : 0);
 }
 
 /* ---- the disk ---- */
@@ -108,14 +142,15 @@ static void lay_blk_chain(unsigned i)
 	d[2] = (struct guest_desc){(uintptr_t)&slots[i].status, 1, GUEST_DESC_WRITE, 0};
 }
 
-static void set_up_blk(void)
+static void set_up_blk(bool packed)
 {
 	struct guest_virtio dev;
 
 	GUEST_ASSERT(guest_virtio_find(boot->argument, GUEST_VIRTIO_BLOCK, &dev));
 	/* With a FLUSH that we do not use, a write need not be on stable storage (5.2.6.2). */
-	GUEST_ASSERT(guest_virtio_negotiate(&dev, GUEST_VIRTIO_VERSION_1 | BLK_F_FLUSH));
-	blk_queue = guest_vq(&blk_ring, 0);
+	GUEST_ASSERT(guest_virtio_negotiate(&dev, features_of(packed) | BLK_F_FLUSH));
+	GUEST_ASSERT(guest_virtio_route(&dev, VECTOR));
+	blk_queue = guest_vq(&blk_ring, 0, packed, BLK_DESCS);
 	GUEST_ASSERT(guest_virtio_add_queue(&dev, &blk_queue));
 	guest_virtio_start(&dev);
 	blocks = guest_virtio_config(&dev, 0) * 512 / SX_BENCH_BLOCK;
@@ -179,7 +214,7 @@ static void run_blk(uint64_t count, bool write, bool record)
 			start_request(idle[--idle_count], write);
 			r.started++;
 		}
-		used = guest_vq_take(&blk_queue);
+		used = hear(&blk_queue);
 		if (used) {
 			idle[idle_count] = used->id / BLK_DESCS;
 			finish_request(&r, idle[idle_count++]);
@@ -225,24 +260,23 @@ static void lay_net_buffers(void)
 	}
 }
 
-static void set_up_net(void)
+/* Without a PCI root the host gets to know where the rings are: tell_rings(). */
+static void set_up_net(bool packed)
 {
 	struct guest_virtio dev;
 
-	lay_net_buffers();
 	for (unsigned q = RX; q <= TX; q++)
-		net_queue[q] = guest_vq(&net_ring[q], (uint16_t)q);
+		net_queue[q] = guest_vq(&net_ring[q], (uint16_t)q, packed, 1);
 	for (uint16_t i = 0; i < GUEST_VQ_SIZE; i++)
 		guest_vq_offer(&net_queue[RX], i);
-	if (!boot->argument) {
-		guest_vq_publish(&net_queue[RX]);
-		return;
+	if (boot->argument) {
+		GUEST_ASSERT(guest_virtio_find(boot->argument, GUEST_VIRTIO_NET, &dev));
+		GUEST_ASSERT(guest_virtio_negotiate(&dev, features_of(packed)));
+		GUEST_ASSERT(guest_virtio_route(&dev, VECTOR));
+		for (unsigned q = RX; q <= TX; q++)
+			GUEST_ASSERT(guest_virtio_add_queue(&dev, &net_queue[q]));
+		guest_virtio_start(&dev);
 	}
-	GUEST_ASSERT(guest_virtio_find(boot->argument, GUEST_VIRTIO_NET, &dev));
-	GUEST_ASSERT(guest_virtio_negotiate(&dev, GUEST_VIRTIO_VERSION_1));
-	for (unsigned q = RX; q <= TX; q++)
-		GUEST_ASSERT(guest_virtio_add_queue(&dev, &net_queue[q]));
-	guest_virtio_start(&dev);
 	guest_vq_publish(&net_queue[RX]);
 }
 
@@ -305,7 +339,7 @@ static unsigned receive(unsigned max)
 	const struct guest_used *used;
 	unsigned n = 0;
 
-	while (n < max && (used = guest_vq_take(&net_queue[RX]))) {
+	while (n < max && (used = hear(&net_queue[RX]))) {
 		check_frame(&buffers[RX][used->id % GUEST_VQ_SIZE], used->len);
 		guest_vq_offer(&net_queue[RX], (uint16_t)used->id);
 		n++;
@@ -387,6 +421,24 @@ static void forget_received(void)
 
 /* ---- commands ---- */
 
+/* Without a PCI root there is nothing to be changed. */
+static void prepare(void)
+{
+	bool packed = page->how & SX_BENCH_PACKED, listen = page->how & SX_BENCH_INTERRUPTS;
+
+	if (!boot->argument) {
+		page->failures += page->how != 0;
+		return;
+	}
+	if (packed != blk_queue.packed) {
+		set_up_blk(packed);
+		set_up_net(packed);
+	}
+	how = page->how;
+	guest_vq_listen(&blk_queue, listen);
+	guest_vq_listen(&net_queue[RX], listen);
+}
+
 static void operate(uint64_t count, bool record)
 {
 	switch (page->op) {
@@ -409,6 +461,10 @@ static void operate(uint64_t count, bool record)
 /* What would run over our arrays is the benchmark's mistake. */
 static bool is_sound(void)
 {
+	/* Of two requests one interrupt may tell, and hear() takes one. */
+	if ((how & SX_BENCH_INTERRUPTS) &&
+	    (page->depth > 1 || page->op == SX_BENCH_NET_TX || page->op == SX_BENCH_NET_RX))
+		return false;
 	if (page->op == SX_BENCH_BLK_READ || page->op == SX_BENCH_BLK_WRITE)
 		return boot->argument && page->depth >= 1 && page->depth <= MAX_DEPTH;
 	return page->batch >= 1 && page->batch <= page->depth && page->depth <= GUEST_VQ_SIZE &&
@@ -419,6 +475,12 @@ static bool is_sound(void)
 static void carry_out(void)
 {
 	page->done = 0;
+	page->failures = 0;
+	page->interrupts = heard = 0;
+	if (page->op == SX_BENCH_PREPARE) {
+		prepare();
+		return;
+	}
 	page->failures = !is_sound();
 	if (page->failures)
 		return;
@@ -437,9 +499,12 @@ int guest_main(const struct sx_boot_info *info, unsigned vcpu)
 	boot = info;
 	page = (struct sx_bench_page *)(uintptr_t)boot->heap;
 	patience = (boot->tsc_khz ? boot->tsc_khz : 3000000ull) * 1000 * PATIENCE_S;
+	guest_enable_apic();
+	guest_handle(VECTOR, on_interrupt);
+	lay_net_buffers();
 	if (boot->argument)
-		set_up_blk();
-	set_up_net();
+		set_up_blk(false);
+	set_up_net(false);
 	tell_rings();
 	for (;;) {
 		outl(SX_PORT_YIELD, 0);

@@ -75,23 +75,46 @@ static struct sx_virtio_command command_of(enum sx_actor actor, enum sx_bench_op
 }
 
 /* Run it, and return the exits for MMIO that it took. */
-static uint64_t run(enum sx_actor actor, enum sx_bench_op op, uint32_t depth, uint32_t batch,
-		    uint32_t bytes)
+static uint64_t carry_out(const struct sx_virtio_command *c)
 {
-	const struct sx_virtio_command c = command_of(actor, op, depth, batch, bytes);
 	struct sx_virtio_outcome *o = &bench.outcome;
 	struct sx_error err = {0};
 
 	sx_samples_clear(&o->samples);
 	sx_samples_clear(&o->windows);
 	o->rig = (struct sx_rig_outcome){0};
-	if (sx_virtio_stage_run(&bench.stage, &c, o, &err) < 0)
-		fail_msg("actor %d, operation %d: %s", actor, op, err.text);
+	if (sx_virtio_stage_run(&bench.stage, c, o, &err) < 0)
+		fail_msg("actor %d, operation %d, how %u: %s", c->actor, c->op, c->how, err.text);
 	assert_int_equal(o->rig.ops, SAMPLES + WARMUP);
 	assert_int_equal(o->samples.count, SAMPLES);
 	assert_int_equal(o->windows.count, SAMPLES / WINDOW);
 	assert_int_equal(o->samples.dropped + o->windows.dropped, 0);
 	return o->rig.device_exits;
+}
+
+static uint64_t run(enum sx_actor actor, enum sx_bench_op op, uint32_t depth, uint32_t batch,
+		    uint32_t bytes)
+{
+	const struct sx_virtio_command c = command_of(actor, op, depth, batch, bytes);
+
+	return carry_out(&c);
+}
+
+static uint64_t run_how(enum sx_actor actor, enum sx_bench_op op, uint32_t depth, uint32_t batch,
+			uint32_t bytes, uint32_t how)
+{
+	struct sx_virtio_command c = command_of(actor, op, depth, batch, bytes);
+
+	c.how = how;
+	return carry_out(&c);
+}
+
+static void want_refusal(struct sx_virtio_command c, int rc)
+{
+	struct sx_error err = {0};
+
+	assert_int_equal(sx_virtio_stage_run(&bench.stage, &c, &bench.outcome, &err), rc);
+	assert_true(err.text[0]);
 }
 
 static int written(enum sx_actor actor)
@@ -170,6 +193,15 @@ static void testpmd_serves_the_same_rings(void **state)
 		skip();
 	}
 	frames_come_and_go(SX_ACTOR_TESTPMD);
+	/* It was told of split rings, and of nobody to interrupt. */
+	for (uint32_t how = SX_BENCH_PACKED; how <= 3; how++) {
+		struct sx_virtio_command c =
+			command_of(SX_ACTOR_TESTPMD, SX_BENCH_NET_TX, 1, 1, 64);
+
+		c.how = how;
+		want_refusal(c, -EIO);
+	}
+	run(SX_ACTOR_TESTPMD, SX_BENCH_NET_TX, 1, 1, 64);
 }
 
 static void actors_take_turns(void **state)
@@ -182,15 +214,76 @@ static void actors_take_turns(void **state)
 				run(a, SX_BENCH_NET_FORWARD, 64, 8, 64);
 }
 
-/* ---- refusals ---- */
+/* ---- packed rings, interrupts ---- */
 
-static void want_refusal(struct sx_virtio_command c, int rc)
+static uint64_t interrupts(enum sx_actor a)
 {
-	struct sx_error err = {0};
-
-	assert_int_equal(sx_virtio_stage_run(&bench.stage, &c, &bench.outcome, &err), rc);
-	assert_true(err.text[0]);
+	return bench.stage.rig[a].page->interrupts;
 }
+
+/* The laps of a ring of 256 are many: nothing is left of the last one. */
+static void packed_rings(enum sx_actor a)
+{
+	uint64_t exits = 0;
+
+	for (unsigned i = 0; i < 2; i++) {
+		exits += run_how(a, SX_BENCH_BLK_WRITE, 1, 0, 0, SX_BENCH_PACKED);
+		exits += run_how(a, SX_BENCH_BLK_READ, 32, 0, 0, SX_BENCH_PACKED);
+		exits += run_how(a, SX_BENCH_NET_FORWARD, 1, 1, 64, SX_BENCH_PACKED);
+		exits += run_how(a, SX_BENCH_NET_TX, 128, 32, 64, SX_BENCH_PACKED);
+		exits += run_how(a, SX_BENCH_NET_RX, 32, 32, 1514, SX_BENCH_PACKED);
+		exits += run_how(a, SX_BENCH_NET_FORWARD, 128, 32, 1514, SX_BENCH_PACKED);
+	}
+	assert_true(written(a) > 0);
+	if (a == SX_ACTOR_SPLIT)
+		assert_int_equal(exits, 0);
+	else
+		assert_true(exits >= 4ul * (SAMPLES + WARMUP));
+}
+
+static void rings_may_be_packed_in_trap_mode(void **state)
+{
+	open_stage(state);
+	packed_rings(SX_ACTOR_TRAP);
+}
+
+static void rings_may_be_packed_in_split_mode(void **state)
+{
+	open_stage(state);
+	packed_rings(SX_ACTOR_SPLIT);
+}
+
+/* The guest looks for nothing before an interrupt. Trap mode exits for notifications as ever. */
+static void expect_interrupts(enum sx_actor a, enum sx_bench_op op, uint32_t batch, uint32_t how)
+{
+	const uint64_t requests = SAMPLES + WARMUP;
+	uint64_t exits = run_how(a, op, 1, batch, batch * 64, how);
+
+	if (how & SX_BENCH_INTERRUPTS)
+		assert_true(interrupts(a) >= requests);
+	else
+		assert_int_equal(interrupts(a), 0);
+	if (a == SX_ACTOR_SPLIT)
+		assert_int_equal(exits, 0);
+	else
+		assert_true(exits >= requests);
+}
+
+/* From one kind of ring to the other, with interrupts and without, and back. */
+static void interrupts_tell_of_requests_if_wanted(void **state)
+{
+	static const uint32_t how[] = {0, SX_BENCH_INTERRUPTS, SX_BENCH_PACKED,
+				       SX_BENCH_PACKED | SX_BENCH_INTERRUPTS, 0};
+
+	open_stage(state);
+	for (enum sx_actor a = SX_ACTOR_TRAP; a <= SX_ACTOR_SPLIT; a++)
+		for (unsigned i = 0; i < sizeof(how) / sizeof(how[0]); i++) {
+			expect_interrupts(a, SX_BENCH_BLK_WRITE, 0, how[i]);
+			expect_interrupts(a, SX_BENCH_NET_FORWARD, 1, how[i]);
+		}
+}
+
+/* ---- refusals ---- */
 
 static void commands_that_make_no_sense_are_refused(void **state)
 {
@@ -204,6 +297,13 @@ static void commands_that_make_no_sense_are_refused(void **state)
 	want_refusal(command_of(SX_ACTOR_SPLIT, SX_BENCH_NET_TX, 1, 1, 8), -EIO);
 	want_refusal(command_of(SX_ACTOR_SPLIT, SX_BENCH_NET_TX, 1, 1, 4096), -EIO);
 	want_refusal(command_of(SX_ACTOR_SPLIT, SX_BENCH_REQUEST, 1, 1, 64), -EIO);
+	/* Two requests, one interrupt. */
+	c = command_of(SX_ACTOR_SPLIT, SX_BENCH_BLK_READ, 2, 0, 0);
+	c.how = SX_BENCH_INTERRUPTS;
+	want_refusal(c, -EIO);
+	c = command_of(SX_ACTOR_TRAP, SX_BENCH_NET_RX, 1, 1, 64);
+	c.how = SX_BENCH_INTERRUPTS;
+	want_refusal(c, -EIO);
 	c = command_of(SX_ACTOR_SPLIT, SX_BENCH_NET_TX, 1, 1, 64);
 	c.samples = UINT32_MAX / 2;
 	want_refusal(c, -EINVAL);
@@ -338,6 +438,9 @@ int main(void)
 		CASE(frames_come_and_go_in_split_mode),
 		CASE(testpmd_serves_the_same_rings),
 		CASE(actors_take_turns),
+		CASE(rings_may_be_packed_in_trap_mode),
+		CASE(rings_may_be_packed_in_split_mode),
+		CASE(interrupts_tell_of_requests_if_wanted),
 		CASE(commands_that_make_no_sense_are_refused),
 		cmocka_unit_test(a_spoilt_block_is_found),
 		cmocka_unit_test(testpmd_that_is_not_there_is_told_of),

@@ -16,7 +16,22 @@ enum {
 	COMMAND_MEMORY = 2,
 	COMMAND_MASTER = 4,
 	CAPABILITY_VENDOR = 9,
+	CAPABILITY_MSIX = 0x11,
 };
+
+/* The MSI-X capability and an entry of its table (PCIe 5.0, 7.7.2). */
+enum {
+	MSIX_CONTROL = 2,
+	MSIX_ENABLE = 1 << 15,
+	MSIX_TABLE = 4, /* the BAR in the lowest three bits */
+	MSIX_BAR = 7,
+	ENTRY_SIZE = 16,
+	ENTRY_ADDRESS = 0,
+	ENTRY_DATA = 8,
+	ENTRY_CONTROL = 12, /* bit 0: masked */
+};
+
+#define MSI_ADDRESS 0xfee00000u /* of APIC 0 (SDM Vol. 3A, 11.11.1) */
 
 #define BAR_ADDRESS 0xfffffff0u
 
@@ -42,6 +57,7 @@ enum {
 	DEVICE_STATUS = 0x14,
 	QUEUE_SELECT = 0x16,
 	QUEUE_SIZE = 0x18,
+	QUEUE_VECTOR = 0x1a,
 	QUEUE_ENABLE = 0x1c,
 	QUEUE_NOTIFY_OFF = 0x1e,
 	QUEUE_DESC = 0x20,
@@ -107,13 +123,17 @@ static void write64(uintptr_t at, uint64_t value)
 
 /* ---- finding it ---- */
 
-/* Where the structure of a capability lies. All BARs are of 32 bits. */
+/* All BARs are of 32 bits. */
+static uintptr_t bar_base(uintptr_t function, unsigned bar)
+{
+	return read32(function + PCI_BAR_0 + 4ul * bar) & BAR_ADDRESS;
+}
+
+/* Where the structure of a capability lies. */
 static uintptr_t place(uintptr_t function, unsigned cap)
 {
-	unsigned bar = read8(function + cap + CAP_BAR);
-	uint32_t base = read32(function + PCI_BAR_0 + 4ul * bar);
-
-	return (base & BAR_ADDRESS) + read32(function + cap + CAP_OFFSET);
+	return bar_base(function, read8(function + cap + CAP_BAR)) +
+	       read32(function + cap + CAP_OFFSET);
 }
 
 static void note_structure(uintptr_t function, unsigned cap, struct guest_virtio *dev)
@@ -144,10 +164,12 @@ bool guest_virtio_find(uint64_t ecam, unsigned id, struct guest_virtio *dev)
 			return false;
 		function = ecam + ((uintptr_t)slot << 15); /* PCIe 5.0, 7.2.2 */
 	}
-	*dev = (struct guest_virtio){0};
+	*dev = (struct guest_virtio){.function = function};
 	for (cap = read8(function + PCI_CAPABILITIES); cap; cap = read8(function + cap + CAP_NEXT))
 		if (read8(function + cap) == CAPABILITY_VENDOR)
 			note_structure(function, cap, dev);
+		else if (read8(function + cap) == CAPABILITY_MSIX)
+			dev->msix = function + cap;
 	write16(function + PCI_COMMAND, COMMAND_MEMORY | COMMAND_MASTER);
 	return dev->common && dev->notify && dev->device;
 }
@@ -178,6 +200,23 @@ bool guest_virtio_negotiate(const struct guest_virtio *dev, uint64_t features)
 	return read8(at + DEVICE_STATUS) & FEATURES_OK;
 }
 
+bool guest_virtio_route(const struct guest_virtio *dev, uint8_t vector)
+{
+	uint32_t table;
+	uintptr_t entry;
+
+	if (!dev->msix)
+		return false;
+	table = read32(dev->msix + MSIX_TABLE);
+	entry = bar_base(dev->function, table & MSIX_BAR) + (table & ~(uint32_t)MSIX_BAR) +
+		(uintptr_t)GUEST_VIRTIO_ENTRY * ENTRY_SIZE;
+	write64(entry + ENTRY_ADDRESS, MSI_ADDRESS);
+	write32(entry + ENTRY_DATA, vector);
+	write32(entry + ENTRY_CONTROL, 0);
+	write16(dev->msix + MSIX_CONTROL, MSIX_ENABLE);
+	return true;
+}
+
 bool guest_virtio_add_queue(const struct guest_virtio *dev, struct guest_vq *vq)
 {
 	uintptr_t at = dev->common;
@@ -186,9 +225,16 @@ bool guest_virtio_add_queue(const struct guest_virtio *dev, struct guest_vq *vq)
 	if (read16(at + QUEUE_SIZE) < GUEST_VQ_SIZE)
 		return false;
 	write16(at + QUEUE_SIZE, GUEST_VQ_SIZE);
-	write64(at + QUEUE_DESC, (uintptr_t)vq->ring->desc);
-	write64(at + QUEUE_DRIVER, (uintptr_t)&vq->ring->avail);
-	write64(at + QUEUE_DEVICE, (uintptr_t)&vq->ring->used);
+	if (vq->packed) {
+		write64(at + QUEUE_DESC, (uintptr_t)vq->ring->packed);
+		write64(at + QUEUE_DRIVER, (uintptr_t)&vq->ring->driver_event);
+		write64(at + QUEUE_DEVICE, (uintptr_t)&vq->ring->device_event);
+	} else {
+		write64(at + QUEUE_DESC, (uintptr_t)vq->ring->desc);
+		write64(at + QUEUE_DRIVER, (uintptr_t)&vq->ring->avail);
+		write64(at + QUEUE_DEVICE, (uintptr_t)&vq->ring->used);
+	}
+	write16(at + QUEUE_VECTOR, GUEST_VIRTIO_ENTRY);
 	vq->notify = (uint16_t *)(dev->notify + (uintptr_t)dev->notify_multiplier *
 							read16(at + QUEUE_NOTIFY_OFF));
 	write16(at + QUEUE_ENABLE, 1);
@@ -205,4 +251,26 @@ uint64_t guest_virtio_config(const struct guest_virtio *dev, unsigned offset)
 	uint64_t low = read32(dev->device + offset);
 
 	return low | (uint64_t)read32(dev->device + offset + 4) << 32;
+}
+
+/* ---- rings ---- */
+
+struct guest_vq guest_vq(struct guest_vring *ring, uint16_t index, bool packed, uint16_t chain)
+{
+	struct guest_vq vq = {.ring = ring, .index = index, .packed = packed, .chain = chain};
+
+	memset(&ring->avail, 0, sizeof(ring->avail));
+	memset(&ring->used, 0, sizeof(ring->used));
+	memset(ring->packed, 0, sizeof(ring->packed));
+	memset(&ring->device_event, 0, sizeof(ring->device_event));
+	guest_vq_listen(&vq, false);
+	return vq;
+}
+
+void guest_vq_listen(struct guest_vq *vq, bool on)
+{
+	uint16_t *flags = vq->packed ? &vq->ring->driver_event.flags : &vq->ring->avail.flags;
+
+	/* The device looks at it when it has used something that is not offered yet: no pair. */
+	sx_store_relaxed(flags, (uint16_t)(on ? 0 : GUEST_QUIET));
 }

@@ -13,7 +13,7 @@ cd "$(dirname "$0")/../../.."
 
 need_host amd "disks of a guest that is killed"
 make_disk_guest
-in_host amd --smp 3 --timeout 3400 --memory 1536 --modules brd,ext4 --file "$tmp/guest.cpio" \
+in_host amd --smp 3 --timeout 3400 --memory 1536 --modules brd,ext4,loop --file "$tmp/guest.cpio" \
 	--file "$tmp/tools.img" --file tests/lab/kill_cases.sh --file "$(command -v fsck.ext4)" \
 	--file "$(command -v mkfs.ext4)" -- sh kill_cases.sh
 

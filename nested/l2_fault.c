@@ -10,7 +10,6 @@
 
 #define PDPTE_BYTES    32
 #define TSS_BITMAP_PTR 102
-#define TSS_SIZE       104
 #define NEAR_STACK     512 /* bytes on both sides of RSP that an instruction may well reach */
 #define PAGE           0x1000u
 
@@ -166,33 +165,18 @@ static void touch_hint(struct sx_l2_touch *touch, const struct sx_l2_hint *hint)
 }
 
 /*
- * What no instruction names but a processor may read at any time. The first of it that EPT12 does
- * not map is as good an exit as any: L1 maps it, and L2 goes on.
+ * Nothing that is sure is left. The first of these that EPT12 does not map is as good an exit as
+ * any: L1 maps it, and L2 goes on.
  */
-static void touch_system_tables(struct sx_l2_touch *touch)
+static void touch_likely(struct sx_l2_touch *touch)
 {
 	const struct sx_vmx_cpu *cpu = &touch->state->cpu;
 	uint64_t stack = sx_vmx_is_64bit(cpu) ? 0 : cpu->seg[SX_SEG_SS].base;
-	const struct {
-		uint64_t linear;
-		size_t size;
-		unsigned access;
-		bool user;
-	} rows[] = {
-		{cpu->idtr.base, (cpu->idtr.limit & (PAGE - 1)) + 1, SX_ACCESS_READ, false},
-		{cpu->gdtr.base, (cpu->gdtr.limit & 0xffff) + 1, SX_ACCESS_READ, false},
-		{cpu->seg[SX_SEG_TR].base, TSS_SIZE, SX_ACCESS_READ, false},
-		{stack + cpu->gpr[SX_RSP] - NEAR_STACK, (size_t)2 * NEAR_STACK,
-		 SX_ACCESS_READ | SX_ACCESS_WRITE, sx_vmx_cpl(cpu) == 3},
-	};
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		touch->stop = SX_L2_GOES_ON;
-		sx_l2_touch_linear(touch, rows[i].linear, rows[i].size, rows[i].access,
-				   rows[i].user, NULL);
-		if (touch->stop == SX_L2_EXITS || touch->stop == SX_L2_RETRY)
-			return;
-	}
+	if (sx_l2_touch_system_tables(touch))
+		sx_l2_touch_linear(touch, stack + cpu->gpr[SX_RSP] - NEAR_STACK,
+				   (size_t)2 * NEAR_STACK, SX_ACCESS_READ | SX_ACCESS_WRITE,
+				   sx_vmx_cpl(cpu) == 3, NULL);
 }
 
 static enum sx_l2_fault_outcome outcome_of(const struct sx_l2_touch *touch)
@@ -217,6 +201,6 @@ enum sx_l2_fault_outcome sx_l2_fault(struct sx_vmx *vmx, struct sx_l2_vm *vm,
 		touch_all(&touch, true);
 	}
 	if (outcome_of(&touch) == SX_L2_FAULT_UNKNOWN)
-		touch_system_tables(&touch);
+		touch_likely(&touch);
 	return outcome_of(&touch);
 }

@@ -54,4 +54,10 @@ bool sx_l2_touch_descriptor(struct sx_l2_touch *touch, uint16_t selector, bool m
 /* What the delivery of @vector through the IDT touches: Vol. 3A 6.10 to 6.14, 20.1.4. */
 bool sx_l2_touch_event(struct sx_l2_touch *touch, unsigned vector, bool error_code);
 
+/*
+ * IDT, GDT and TSS: what no instruction names but a processor may read at any time. What L2's own
+ * paging does not map is passed over.
+ */
+bool sx_l2_touch_system_tables(struct sx_l2_touch *touch);
+
 #endif

@@ -2,6 +2,7 @@
 #include "nested/l2_vm.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <linux/kvm.h>
 #include <linux/magic.h>
@@ -36,6 +37,7 @@ struct sx_l2_vm {
 	int fd;
 	const struct sx_l1_range *ranges;
 	unsigned range_count;
+	bool walks_in_software;
 	unsigned window_count;
 	uint64_t pages;
 	struct window window[MAX_WINDOWS];
@@ -381,6 +383,20 @@ static int check_range(const struct sx_l1_range *r, struct sx_error *err)
 	return 0;
 }
 
+/* Y or N, 1 or 0, as KVM's vendor modules say it of EPT and NPT. */
+static bool parameter_is_set(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char value = 0;
+
+	if (fd < 0)
+		return false;
+	if (read(fd, &value, 1) != 1)
+		value = 0;
+	close(fd);
+	return value == 'Y' || value == '1';
+}
+
 static int add_low_windows(struct sx_l2_vm *vm, struct sx_error *err)
 {
 	int rc = 0;
@@ -415,6 +431,8 @@ int sx_l2_vm_create(struct sx_l2_vm **vm, const struct sx_kvm *kvm,
 		free(v);
 		return rc;
 	}
+	v->walks_in_software = !parameter_is_set("/sys/module/kvm_intel/parameters/ept") &&
+			       !parameter_is_set("/sys/module/kvm_amd/parameters/npt");
 	rc = add_low_windows(v, err);
 	if (rc < 0) {
 		sx_l2_vm_destroy(v);
@@ -437,4 +455,9 @@ void sx_l2_vm_destroy(struct sx_l2_vm *vm)
 int sx_l2_vm_fd(const struct sx_l2_vm *vm)
 {
 	return vm->fd;
+}
+
+bool sx_l2_vm_walks_in_software(const struct sx_l2_vm *vm)
+{
+	return vm->walks_in_software;
 }

@@ -40,6 +40,9 @@ void sx_l2_vm_destroy(struct sx_l2_vm *vm);
 /* The file descriptor of the KVM VM. */
 int sx_l2_vm_fd(const struct sx_l2_vm *vm);
 
+/* Does KVM walk L2's page tables in software, because it uses no EPT or NPT of the processor? */
+bool sx_l2_vm_walks_in_software(const struct sx_l2_vm *vm);
+
 /*
  * sx_ept12_translate() as an L2 VM needs it. Where EPT12 keeps dirty flags, SX_ACCESS_WRITE is
  * among the rights only once the flag is set, so that each page's first write comes out. With

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/control_client.h"
+
 static const char *const file_names[SX_KVM_COUNTERS] = {
 	[SX_KVM_EXITS] = "exits",
 	[SX_KVM_IO] = "io_exits",
@@ -68,6 +70,38 @@ int sx_kvm_counts_read(const char *root, pid_t pid, struct sx_kvm_counts *counts
 
 	for (unsigned i = 0; rc == 0 && i < SX_KVM_COUNTERS; i++)
 		rc = read_counter(dir, file_names[i], &counts->value[i], err);
+	return rc;
+}
+
+/* @stats: docs/stats.md. */
+static int take_counts(const json_t *stats, unsigned vcpu, struct sx_kvm_counts *counts,
+		       struct sx_error *err)
+{
+	const json_t *kvm =
+		json_object_get(json_array_get(json_object_get(stats, "vcpus"), vcpu), "kvm");
+
+	for (unsigned i = 0; i < SX_KVM_COUNTERS; i++) {
+		const json_t *value = json_object_get(kvm, file_names[i]);
+
+		if (!json_is_integer(value))
+			return sx_fail(err, -ENODATA, "KVM's counter %s of vCPU %u is not told",
+				       file_names[i], vcpu);
+		counts->value[i] = (uint64_t)json_integer_value(value);
+	}
+	return 0;
+}
+
+int sx_kvm_counts_of_vcpu(int control_fd, unsigned vcpu, int timeout_ms,
+			  struct sx_kvm_counts *counts, struct sx_error *err)
+{
+	json_t *stats = NULL;
+	int rc = sx_control_ask(control_fd, "stats", timeout_ms, &stats, err);
+
+	if (rc == -ECONNRESET)
+		return sx_fail(err, rc, "the guest ended before its exits were counted");
+	if (rc == 0)
+		rc = take_counts(stats, vcpu, counts, err);
+	json_decref(stats);
 	return rc;
 }
 

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,14 +12,12 @@
 #include "bench/kvmcount.h"
 #include "bench/kvmtrace.h"
 #include "bench/link.h"
+#include "bench/linux_work.h"
 #include "bench/paths.h"
 #include "bench/progress.h"
 #include "bench/vmm.h"
 
 #define APPEND "console=ttyS0 quiet panic=-1"
-
-/* Emulated hosts take their time; nobody waits so long where all is well. */
-#define STEP_S 600
 
 /* The host's end of the link; the guest's is in bench/linux/job.sh. */
 #define TAP       "sxbench0"
@@ -50,26 +47,12 @@ static const struct op {
 
 enum contestant { TRAP, SPLIT, QEMU, CONTESTANTS };
 
-/* What the guest told of one measurement. */
-struct result {
-	uint64_t count; /* requests or packets */
-	double ns;      /* for all of them */
-	struct sx_summary time;
-};
-
-struct measured {
-	struct sx_samples point[4]; /* p50, p99, p99.9, mean, of each round; ns */
-	struct sx_kvm_counts exits;
-	uint64_t count;
-	double ns;
-};
-
 struct suite {
 	const struct sx_bench_options *opt;
 	struct sx_report *report;
 	struct sx_progress progress;
 	struct sx_contestant contestant[CONTESTANTS];
-	struct measured measured[CONTESTANTS][OPS];
+	struct sx_linux_work work[CONTESTANTS][OPS];
 	bool takes_part[CONTESTANTS];
 	bool untraced;  /* one of them */
 	unsigned parts; /* how many do */
@@ -144,31 +127,10 @@ static int start_server(struct suite *s, struct sx_error *err)
 	return rc < 0 ? rc : sx_vmm_start(&s->server, "iperf3", argv, err);
 }
 
-static int parse_result(const char *text, struct result *r, struct sx_error *err)
-{
-	double ms, us[4];
-	int n = sscanf(text, "%" SCNu64 " %lf %lf %lf %lf %lf", &r->count, &ms, &us[0], &us[1],
-		       &us[2], &us[3]);
-	double each;
-
-	if ((n != 2 && n != 6) || !r->count || r->count > 1u << 30 || !(ms >= 0 && ms < 1e9))
-		return sx_fail(err, -EIO, "the guest's result '%.100s' makes no sense", text);
-	r->ns = ms * 1e6;
-	each = r->ns / (double)r->count;
-	r->time = (struct sx_summary){each, each, each, each, r->count};
-	for (unsigned i = 0; n == 6 && i < 4; i++)
-		if (!(us[i] >= 0 && us[i] < 1e12))
-			return sx_fail(err, -EIO, "the guest's result '%.100s' makes no sense",
-				       text);
-	if (n == 6)
-		r->time = (struct sx_summary){us[0] * 1e3, us[1] * 1e3, us[2] * 1e3, us[3] * 1e3,
-					      r->count};
-	return 0;
-}
-
 /* What is traced takes the place of two counters, which do not know the serial port from others. */
-static int count(struct suite *s, struct sx_kvm_counts *counts, struct sx_error *err)
+static int count(void *ctx, struct sx_kvm_counts *counts, struct sx_error *err)
 {
+	struct suite *s = ctx;
 	int rc = sx_kvm_counts_read(SX_KVM_DEBUGFS, s->vmm.pid, counts, err);
 
 	if (rc < 0 || !s->traced)
@@ -177,66 +139,27 @@ static int count(struct suite *s, struct sx_kvm_counts *counts, struct sx_error 
 	return sx_kvm_trace_read(&s->trace, &counts->value[SX_KVM_MMIO], err);
 }
 
-/* Have the guest carry @command out; *exits is what KVM counted meanwhile. */
-static int measure(struct suite *s, const char *command, struct result *r,
-		   struct sx_kvm_counts *exits, struct sx_error *err)
-{
-	struct sx_kvm_counts before = {0}, after = {0};
-	struct sx_vmm *vmm = &s->vmm;
-	const char *text = "";
-	int rc = sx_vmm_say(vmm, command, err);
-
-	if (rc == 0)
-		rc = sx_vmm_expect(vmm, "ready", STEP_S, &text, err);
-	if (rc == 0)
-		rc = count(s, &before, err);
-	if (rc == 0)
-		rc = sx_vmm_say(vmm, "go\n", err);
-	if (rc == 0)
-		rc = sx_vmm_expect(vmm, "done", STEP_S, &text, err);
-	if (rc == 0)
-		rc = count(s, &after, err);
-	if (rc == 0)
-		rc = sx_vmm_say(vmm, "go\n", err);
-	if (rc == 0)
-		rc = sx_vmm_expect(vmm, "result", STEP_S, &text, err);
-	if (rc < 0)
-		return rc;
-	*exits = sx_kvm_counts_since(&before, &after);
-	return parse_result(text, r, err);
-}
-
 static int measure_op(struct suite *s, size_t i, size_t k, struct sx_error *err)
 {
-	struct measured *m = &s->measured[i][k];
+	struct sx_linux_result result;
 	struct sx_kvm_counts exits;
-	struct result r;
 	char what[64];
 	int rc;
 
 	snprintf(what, sizeof(what), "%s, %s", ops[k].name, s->contestant[i].mode);
 	sx_progress_step(&s->progress, what);
-	rc = measure(s, ops[k].command, &r, &exits, err);
-	if (rc < 0)
-		return rc;
+	rc = sx_linux_measure(&s->vmm, ops[k].command, count, s, &result, &exits, err);
 	/* The talk over the serial port is no part of the work. */
-	for (unsigned c = 0; c < SX_KVM_COUNTERS; c++)
-		if (exits.value[c] > s->idle.value[c])
-			m->exits.value[c] += exits.value[c] - s->idle.value[c];
-	m->count += r.count;
-	m->ns += r.ns;
-	sx_samples_add(&m->point[0], (uint64_t)r.time.p50_ns);
-	sx_samples_add(&m->point[1], (uint64_t)r.time.p99_ns);
-	sx_samples_add(&m->point[2], (uint64_t)r.time.p999_ns);
-	sx_samples_add(&m->point[3], (uint64_t)r.time.mean_ns);
-	return 0;
+	if (rc == 0)
+		sx_linux_work_add(&s->work[i][k], &result, &exits, &s->idle);
+	return rc;
 }
 
 static int work(struct suite *s, size_t i, struct sx_error *err)
 {
-	struct result ignored;
+	struct sx_linux_result ignored;
 	const char *uptime;
-	int rc = sx_vmm_expect(&s->vmm, "init", STEP_S, &uptime, err);
+	int rc = sx_vmm_expect(&s->vmm, "init", SX_LINUX_STEP_S, &uptime, err);
 
 	if (rc == 0)
 		rc = start_server(s, err);
@@ -244,12 +167,12 @@ static int work(struct suite *s, size_t i, struct sx_error *err)
 	s->untraced |= !s->traced;
 	/* The first time costs more. */
 	for (unsigned n = 0; rc == 0 && n < 2; n++)
-		rc = measure(s, "nothing\n", &ignored, &s->idle, err);
+		rc = sx_linux_measure(&s->vmm, "nothing\n", count, s, &ignored, &s->idle, err);
 	for (size_t k = 0; rc == 0 && k < OPS; k++)
 		rc = measure_op(s, i, k, err);
 	if (rc == 0)
 		rc = sx_vmm_say(&s->vmm, "end\n", err);
-	return rc < 0 ? rc : sx_vmm_finish(&s->vmm, STEP_S, err);
+	return rc < 0 ? rc : sx_vmm_finish(&s->vmm, SX_LINUX_STEP_S, err);
 }
 
 static int run_contestant(struct suite *s, size_t i, struct sx_error *err)
@@ -270,36 +193,16 @@ static int run_contestant(struct suite *s, size_t i, struct sx_error *err)
 
 /* ---- reporting ---- */
 
-static double each(const struct measured *m, uint64_t exits)
-{
-	return (double)exits / (double)m->count;
-}
-
 static int add_row(struct suite *s, size_t i, size_t k, struct sx_error *err)
 {
-	struct measured *m = &s->measured[i][k];
-	const uint64_t *exits = m->exits.value;
-	struct sx_report_row row = {
-		.exits_per_op = each(m, exits[SX_KVM_EXITS]),
-		.causes = {.told = true,
-			   .device = each(m, exits[SX_KVM_IO] + exits[SX_KVM_MMIO]),
-			   .interrupt = each(m, exits[SX_KVM_INTERRUPT] + exits[SX_KVM_IRQ_WINDOW]),
-			   .halt = each(m, exits[SX_KVM_HALT])},
-		.per_second = m->ns > 0 ? (double)m->count * 1e9 / m->ns : 0,
-	};
-	uint64_t point[4];
-	int rc = 0;
+	struct sx_report_row row = {0};
+	int rc;
 
 	snprintf(row.op, sizeof(row.op), "%s", ops[k].name);
 	snprintf(row.mode, sizeof(row.mode), "%s", s->contestant[i].mode);
 	snprintf(row.where, sizeof(row.where), "%s", s->opt->where);
-	for (unsigned p = 0; rc == 0 && p < 4; p++)
-		rc = sx_samples_percentile(&m->point[p], 500, &point[p]);
-	if (rc < 0)
-		return sx_fail(err, rc, "no samples of %s", row.op);
-	row.time = (struct sx_summary){(double)point[0], (double)point[1], (double)point[2],
-				       (double)point[3], m->count};
-	return sx_report_add_row(s->report, &row, err);
+	rc = sx_linux_work_row(&s->work[i][k], &row, err);
+	return rc < 0 ? rc : sx_report_add_row(s->report, &row, err);
 }
 
 static int add_target(struct suite *s, const struct op *op, struct sx_error *err)
@@ -341,9 +244,8 @@ static int open_suite(struct suite *s, struct sx_error *err)
 
 	for (size_t i = 0; i < CONTESTANTS; i++)
 		for (size_t k = 0; k < OPS; k++)
-			for (unsigned p = 0; rc == 0 && p < 4; p++)
-				rc = sx_samples_init(&s->measured[i][k].point[p], s->opt->rounds,
-						     err);
+			if (rc == 0)
+				rc = sx_linux_work_init(&s->work[i][k], s->opt->rounds, err);
 	if (rc == 0 && !sx_path_has_program("iperf3"))
 		rc = sx_fail(err, -ENOENT, "iperf3 is not in PATH; install it");
 	if (rc == 0)
@@ -361,8 +263,7 @@ static void close_suite(struct suite *s)
 {
 	for (size_t i = 0; i < CONTESTANTS; i++)
 		for (size_t k = 0; k < OPS; k++)
-			for (unsigned p = 0; p < 4; p++)
-				sx_samples_destroy(&s->measured[i][k].point[p]);
+			sx_linux_work_destroy(&s->work[i][k]);
 	if (s->image[0])
 		unlink(s->image);
 }

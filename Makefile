@@ -6,6 +6,7 @@
 #   cli/ bench/                         the command          -> splitx
 #   bench/guests/*.c tests/guests/*.c   micro-guests         -> guests/NAME, tests/guests/NAME
 #   tests/kernels/*.c                   Multiboot kernels    -> tests/kernels/NAME
+#   bench/linux/*.c *.S                 what a Linux guest does  -> linux/l1, static
 #   bench/peers/*.c                     what we compare with -> peers/NAME
 #   sidecore/backend/dpdk/              a plug-in            -> lib/splitx-dpdk.so
 #   tests/unit/ tests/integration/      one program a file   -> tests/unit/NAME, ...
@@ -81,6 +82,7 @@ obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIB_SRCS     := $(wildcard $(addsuffix .c,$(foreach d,ipc guestcore sidecore nested,$d/* $d/*/*)))
 PROG_SRCS    := $(wildcard cli/*.c bench/*.c)
 SUPPORT_SRCS := $(wildcard tests/support/*.c)
+LINUX_SRCS   := $(wildcard bench/linux/*.c)
 PEER_SRCS    := $(wildcard bench/peers/*.c)
 DPDK_SRCS    := $(wildcard sidecore/backend/dpdk/*.c)
 UNIT_SRCS    := $(wildcard tests/unit/test_*.c)
@@ -104,6 +106,7 @@ FUZZ      := $(FUZZ_SRCS:tests/fuzz/%.c=$(BUILD)/%)
 LABPROGS  := $(LABTEST_SRCS:%.c=$(BUILD)/%)
 DIFF      := $(addprefix $(BUILD)/tests/differential/vmx_,bare engine)
 DIFF_OBJS := $(patsubst %,$(BUILD)/guest-obj/%.o,$(DIFF_BARE) $(DIFF_CASES))
+L1        := $(BUILD)/linux/l1
 PEERS     := $(PEER_SRCS:bench/peers/%.c=$(BUILD)/peers/%)
 GUESTS    := $(patsubst bench/%.c,$(BUILD)/%,$(filter bench/%,$(GUEST_SRCS)))
 T_KERNELS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/kernels/*.c))
@@ -125,11 +128,12 @@ quiet  = $(if $(V),,@$(if $(SILENT),,printf '  %-6s %s\n' '$(1)' '$(2)' && ))
 SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .DEFAULT_GOAL := all
-.PHONY: all guests peers plugins FORCE
+.PHONY: all guests linux peers plugins FORCE
 FORCE:
 .DELETE_ON_ERROR:
-all: $(BUILD)/splitx guests peers plugins ## Build the command, micro-guests, plug-ins and peers; no network
+all: $(BUILD)/splitx guests linux peers plugins ## Build the command, micro-guests, plug-ins and peers; no network
 guests: $(GUESTS)
+linux: $(L1)
 
 ifeq ($(HAVE_DPDK),yes)
 peers: $(PEERS)
@@ -163,7 +167,7 @@ $(BUILD)/.stamp/guest-flags: FORCE
 
 # So that a removed file leaves its archive too.
 $(BUILD)/.stamp/sources: FORCE
-	$(call stamp,$(LIB_SRCS) $(PROG_SRCS) $(SUPPORT_SRCS) $(GUESTLIB))
+	$(call stamp,$(LIB_SRCS) $(PROG_SRCS) $(SUPPORT_SRCS) $(LINUX_SRCS) $(GUESTLIB))
 
 # ACPI tables: ASL, which reads headers too, becomes bytes in a C array.
 ACPI_HEX := $(patsubst %.asl,$(BUILD)/gen/%.hex,$(wildcard guestcore/acpi/*.asl))
@@ -237,13 +241,24 @@ $(BUILD)/tests/differential/vmx_bare: $(DIFF_OBJS) $(GUEST_LD)
 $(BUILD)/tests/differential/vmx_engine: $(call obj,$(DIFF_ENGINE) $(DIFF_CASES)) $(LIB)
 	$(call link)
 
+# Of a Linux guest that has no libraries; never instrumented.
+LINUX_CC = $(CC) $(filter-out $(SAN_FLAGS),$(SX_CFLAGS)) -MMD -MP -c $< -o $@
+$(BUILD)/linux-obj/%.o: bench/linux/% $(BUILD)/.stamp/flags
+	@mkdir -p $(@D)
+	$(call quiet,CC,$@)$(LINUX_CC)
+$(L1): $(patsubst bench/linux/%,$(BUILD)/linux-obj/%.o,$(LINUX_SRCS) $(wildcard bench/linux/*.S)) \
+		$(BUILD)/.stamp/sources
+	@mkdir -p $(@D)
+	$(call quiet,LD,$@)$(CC) -pthread -static -o $@ $(filter %.o,$^)
+
 $(T_KERNELS): $(BUILD)/%: %.c $(BUILD)/.stamp/guest-flags
 	@mkdir -p $(@D)
 	$(call quiet,KERNEL,$@)$(CC) $(KERNEL_FLAGS) -MMD -MP -MF $@.d -o $@ $<
 
-C_SRCS := $(LIB_SRCS) $(PROG_SRCS) $(SUPPORT_SRCS) $(PEER_SRCS) $(DPDK_SRCS) $(UNIT_SRCS) $(INTEG_SRCS) $(FUZZ_SRCS) \
+C_SRCS := $(LIB_SRCS) $(PROG_SRCS) $(SUPPORT_SRCS) $(PEER_SRCS) $(LINUX_SRCS) $(DPDK_SRCS) $(UNIT_SRCS) $(INTEG_SRCS) $(FUZZ_SRCS) \
 	$(LABTEST_SRCS) $(DIFF_CASES) $(DIFF_ENGINE) $(filter %.c,$(DIFF_BARE))
 -include $(C_SRCS:%.c=$(BUILD)/%.d) $(PIC_SRCS:%.c=$(BUILD)/pic/%.d) $(GLIB_OBJS:.o=.d) $(DIFF_OBJS:.o=.d) $(GUEST_SRCS:%=$(BUILD)/guest-obj/%.d) \
+	$(patsubst bench/linux/%,$(BUILD)/linux-obj/%.d,$(LINUX_SRCS)) \
 	$(T_KERNELS:%=%.d)
 
 # --- set-up, run and measure -------------------------------------------------------------------
@@ -264,11 +279,13 @@ bench: ## The same with its figures as JSON and a chart as SVG under build/bench
 	@for suite in exits virtio; do $(BUILD)/splitx bench $$suite --json $(BUILD)/bench/$$suite.json \
 		--svg $(BUILD)/bench/$$suite.svg || exit; done
 
-bench-lab: ## The suites that boot Linux, in the emulated AMD host, beside QEMU
+bench-lab: ## The suites that boot Linux, in the emulated hosts, beside QEMU's guests and KVM's own nesting
 	@lab/setup.sh build lab
 	+@$(SUBMAKE) all
 	@BUILD=$(BUILD) bench/lab.sh boot --rounds 5 --svg $(BUILD)/bench/boot-lab.svg
 	@BUILD=$(BUILD) bench/lab.sh virtio --rounds 3 --svg $(BUILD)/bench/virtio-lab.svg
+	@for host in amd intel; do BUILD=$(BUILD) bench/lab.sh nested $$host --rounds 3 \
+		--svg $(BUILD)/bench/nested-lab-$$host.svg || exit; done
 
 # --- tests -------------------------------------------------------------------------------------
 

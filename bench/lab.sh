@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# Measures Linux guests in the emulated AMD host (docs/lab.md), for machines whose KVM boots none:
-# puts splitx, QEMU, a kernel and what the guest needs into it, runs a suite, and brings the
+# Measures Linux guests in the emulated hosts (docs/lab.md), for machines whose KVM boots none:
+# puts splitx, its peers, a kernel and what the guest needs into one, runs a suite, and brings the
 # results back.
 #
-#   bench/lab.sh SUITE [OPTION...]
+#   bench/lab.sh boot|virtio [OPTION...]
+#   bench/lab.sh nested [amd|intel] [OPTION...]
 #
-# SUITE is boot or virtio; the options are those of `splitx bench`. --json and --svg are written
-# here; without --json the results go to build/bench/SUITE-lab.json.
+# The options are those of `splitx bench`. --json and --svg are written here; without --json the
+# results go to build/bench/SUITE-lab.json, those of nested to build/bench/nested-lab-HOST.json.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,14 +22,23 @@ fail() {
 	exit 1
 }
 
-suite=${1-}
+suite=${1-} host=amd
 case $suite in
-boot | virtio) ;;
-*) fail "the first argument is boot or virtio" ;;
+boot | virtio | nested) shift ;;
+*) fail "the first argument is boot, virtio or nested" ;;
 esac
-shift
+name=$suite-lab
+if [ "$suite" = nested ]; then
+	case ${1-} in
+	amd | intel)
+		host=$1
+		shift
+		;;
+	esac
+	name=nested-lab-$host
+fi
 
-json=$BUILD/bench/$suite-lab.json svg="" options=()
+json=$BUILD/bench/$name.json svg="" options=()
 while [ $# -gt 0 ]; do
 	case $1 in
 	--json | --svg)
@@ -44,7 +54,8 @@ done
 # --- what the host is given ------------------------------------------------------------------
 
 version=$(lab/kernel.sh newest)
-put=(--file "$BUILD/splitx" --file "${LAB_KERNEL_ROOT-}/boot/vmlinuz-$version:/lab/vmlinuz")
+kernel=vmlinuz
+put=(--file "$BUILD/splitx")
 
 # put_program NAME : one of this machine, in the host's PATH
 put_program() {
@@ -64,9 +75,11 @@ put_qemu() {
 	done
 }
 
-# make_initrd [OPTION...] : of lab/guestfs.sh
+# make_initrd JOB [OPTION...] : of lab/guestfs.sh
 make_initrd() {
-	lab/guestfs.sh "$@" bench/linux/job.sh "$tmp/initrd"
+	local job=$1
+	shift
+	lab/guestfs.sh "$@" "bench/linux/$job" "$tmp/initrd"
 	put+=(--file "$tmp/initrd")
 }
 
@@ -76,15 +89,28 @@ make_initrd() {
 
 # --- there and back --------------------------------------------------------------------------
 
-put_qemu
 case $suite in
-boot) make_initrd ;;
+boot)
+	put_qemu
+	make_initrd job.sh
+	;;
+nested)
+	# Not compressed: to unpack it would take Bochs half a minute.
+	kernel=vmlinux
+	lab/kernel.sh vmlinux "$version" "$tmp/vmlinux"
+	make_initrd l1.sh --modules "kvm-$host" --file "$BUILD/linux/l1"
+	;;
 virtio)
-	make_initrd --modules virtio_pci,virtio_blk,virtio_net \
+	put_qemu
+	make_initrd job.sh --modules virtio_pci,virtio_blk,virtio_net \
 		--file "$(command -v fio)" --file "$(command -v iperf3)"
 	put_program iperf3
 	put+=(--modules tun --trace)
 	;;
+esac
+case $kernel in
+vmlinuz) put+=(--file "${LAB_KERNEL_ROOT-}/boot/vmlinuz-$version:/lab/vmlinuz") ;;
+vmlinux) put+=(--file "$tmp/vmlinux") ;;
 esac
 mkdir -p "$(dirname "$json")"
 put+=(--result "/tmp/$suite.json:$json")
@@ -94,6 +120,11 @@ if [ -n "$svg" ]; then
 	put+=(--result "/tmp/$suite.svg:$svg")
 	options+=(--svg "/tmp/$suite.svg")
 fi
-lab/lab amd --memory 3072 --boot-timeout 600 --timeout 7200 "${put[@]}" -- \
-	splitx bench "$suite" --kernel /lab/vmlinuz --initrd /lab/initrd --where lab-amd \
+# Where Bochs has one core alone it is twice as fast.
+case $host in
+amd) put+=(--memory 3072 --boot-timeout 600) ;;
+intel) put+=(--memory 1536 --smp 1 --boot-timeout 1200) ;;
+esac
+lab/lab "$host" --timeout 7200 "${put[@]}" -- \
+	splitx bench "$suite" --kernel "/lab/$kernel" --initrd /lab/initrd --where "lab-$host" \
 	--json "/tmp/$suite.json" "${options[@]}"

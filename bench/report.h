@@ -42,7 +42,7 @@ struct sx_report_causes {
  */
 struct sx_report_row {
 	char op[32];
-	char mode[16];  /* the first one named in a report is what the others are held against */
+	char mode[24];  /* the first one named in a report is what the others are held against */
 	char where[48]; /* optional: "ring", "shared page"; with `by_machine` the machine's name */
 	uint32_t batch; /* operations at once; 0: not batched */
 	struct sx_summary time;

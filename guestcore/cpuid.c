@@ -114,6 +114,16 @@ unsigned sx_cpuid_physical_bits(const struct sx_cpuid *c)
 	return e && (e->eax & 0xff) ? e->eax & 0xff : DEFAULT_PHYSICAL_BITS;
 }
 
+enum sx_nesting sx_cpuid_nesting(const struct sx_cpuid *c)
+{
+	const struct kvm_cpuid_entry2 *e = sx_cpuid_find(c, LEAF_FEATURES, 0);
+	const struct kvm_cpuid_entry2 *x = sx_cpuid_find(c, LEAF_EXT_FEATURES, 0);
+
+	if (e && (e->ecx & ECX_VMX))
+		return SX_NESTING_VMX;
+	return x && (x->ecx & ECX_SVM) ? SX_NESTING_SVM : SX_NESTING_NONE;
+}
+
 /* ---- what all vCPUs have in common ---- */
 
 /* Bits of an APIC ID that number @n things. */

@@ -34,6 +34,10 @@ void sx_cpuid_free(struct sx_cpuid *c);
 /* The entry of @leaf and @subleaf (0 for leaves without), or NULL. */
 struct kvm_cpuid_entry2 *sx_cpuid_find(const struct sx_cpuid *c, uint32_t leaf, uint32_t subleaf);
 
+/* What a guest that sees all of it can run guests by. */
+enum sx_nesting { SX_NESTING_NONE, SX_NESTING_VMX, SX_NESTING_SVM };
+enum sx_nesting sx_cpuid_nesting(const struct sx_cpuid *c);
+
 /* Bits of physical addresses. */
 unsigned sx_cpuid_physical_bits(const struct sx_cpuid *c);
 

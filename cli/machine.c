@@ -237,6 +237,7 @@ static int load_guest(struct sx_machine *m, struct sx_error *err)
 	b->vector = VECTOR;
 	b->twin_vector = TWIN_VECTOR;
 	b->argument = m->config.argument;
+	b->vmx_lines = m->config.nested ? SX_MACHINE_VMX_LINES_GPA : 0;
 	rc = create_rings(m, err);
 	if (rc == 0)
 		rc = sx_microguest_start(&m->vm, m->vcpu, b, &image, err);
@@ -296,6 +297,8 @@ int sx_machine_create(struct sx_machine *m, const struct sx_machine_config *conf
 		rc = create_vcpus(m, err);
 	if (rc == 0)
 		rc = create_interrupts(m, err);
+	if (rc == 0 && config->nested)
+		rc = sx_machine_nested_create(m, err);
 	if (rc == 0)
 		rc = create_servers(m, err);
 	if (rc == 0)
@@ -326,6 +329,7 @@ static void leave_sidecores(struct sx_machine *m)
 void sx_machine_destroy(struct sx_machine *m)
 {
 	leave_sidecores(m);
+	sx_machine_nested_destroy(m);
 	for (unsigned i = 0; m->server && i < m->config.sidecore_count; i++)
 		sx_exit_server_destroy(&m->server[i]);
 	free(m->server);
@@ -381,6 +385,14 @@ static void catch_up(struct sx_machine *m)
 
 static void set_sinks(struct sx_machine *m, struct sx_exit_sink sink)
 {
+	if (m->nested.engine) {
+		m->nested.sink = (struct sx_nested_sink){
+			.engine = m->nested.engine,
+			.kick = SX_MACHINE_VMX_KICK_GPA,
+			.others = sink,
+		};
+		sink = sx_nested_sink(&m->nested.sink);
+	}
 	for (unsigned i = 0; i < m->config.vcpus; i++)
 		m->vcpu[i].sink = sink;
 }

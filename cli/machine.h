@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cli/machine_nested.h"
 #include "cli/machine_run.h"
 #include "guestcore/microguest.h"
 #include "guestcore/placement.h"
@@ -44,6 +45,7 @@ struct sx_machine_config {
 	/* The devices' homes in split mode, dealt out round-robin. Not the machine's. */
 	struct sx_sidecore *const *sidecores;
 	unsigned sidecore_count;
+	bool nested;          /* the guest may be a hypervisor; it begins in SX_NESTED_TRAP */
 	bool sidecores_sleep; /* they have an idle time after which they do */
 	uint64_t argument;    /* struct sx_boot_info, argument */
 	/* Guest memory comes from its guest cores' nodes; NULL: from anywhere. Used by create. */
@@ -86,6 +88,7 @@ struct sx_machine {
 	struct sx_testdev_page twin;
 	struct sx_machine_ring *ring; /* ring[SX_RING_KINDS * vcpu + kind] */
 	unsigned ring_count;
+	struct sx_machine_nested nested;
 	struct sx_bus_range testdev_range, twin_range, kick_range;
 };
 

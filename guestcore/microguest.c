@@ -51,6 +51,8 @@
 #define TSS_BITMAP     8192u
 #define TSS_LIMIT      (TSS_SIZE + TSS_BITMAP)
 
+_Static_assert(TSS_LIMIT == SX_GUEST_TSS_LIMIT, "a guest may name it to its own guest");
+
 /* PML4, PDPT, four page directories for 4 GiB, one page table for the first 2 MiB. */
 struct tables {
 	uint64_t pml4[ENTRIES];

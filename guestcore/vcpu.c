@@ -24,6 +24,7 @@ int sx_vcpu_create(struct sx_vcpu *v, struct sx_vm *vm, unsigned index, struct s
 	v->vm = vm;
 	v->index = index;
 	v->stats.fd = -1;
+	pthread_mutex_init(&v->lent_lock, NULL);
 	v->fd = sx_ioctl(vm->fd, KVM_CREATE_VCPU, (void *)(uintptr_t)index);
 	if (v->fd < 0)
 		return sx_fail(err, v->fd, "KVM cannot create vCPU %u (of at most %d): %s", index,
@@ -81,6 +82,26 @@ int sx_vcpu_set_up_signal(struct sx_error *err)
 	return 0;
 }
 
+void sx_vcpu_interrupt(struct kvm_run *run, pthread_t thread)
+{
+	/* A signal that comes before KVM_RUN would be lost; KVM looks at this after entering. */
+	sx_store_relaxed(&run->immediate_exit, (uint8_t)1);
+	pthread_kill(thread, KICK_SIGNAL);
+}
+
+void sx_vcpu_lend(struct sx_vcpu *v, struct kvm_run *run)
+{
+	pthread_mutex_lock(&v->lent_lock);
+	v->lent = run;
+	pthread_mutex_unlock(&v->lent_lock);
+}
+
+bool sx_vcpu_stopping(const struct sx_vcpu *v)
+{
+	/* Pairs with the release in sx_vcpu_stop(). */
+	return sx_load_acquire(&v->stop) != 0;
+}
+
 void sx_vcpu_stop(struct sx_vcpu *v, pthread_t thread)
 {
 	/*
@@ -88,8 +109,13 @@ void sx_vcpu_stop(struct sx_vcpu *v, pthread_t thread)
 	 * First, so that it cannot come after the run loop, having seen `stop`, has forgotten both.
 	 */
 	sx_store_relaxed(&v->run->immediate_exit, (uint8_t)1);
-	/* Pairs with the acquire in run_loop(). */
+	/* Pairs with the acquires in run_loop() and sx_vcpu_stopping(). */
 	sx_store_release(&v->stop, 1u);
+	/* After `stop`: a thread that lends itself later looks at that. */
+	pthread_mutex_lock(&v->lent_lock);
+	if (v->lent)
+		sx_store_relaxed(&v->lent->immediate_exit, (uint8_t)1);
+	pthread_mutex_unlock(&v->lent_lock);
 	pthread_kill(thread, KICK_SIGNAL);
 }
 

@@ -23,6 +23,8 @@ struct sx_vcpu {
 	struct sx_stats stats;    /* fd -1 when this KVM offers none */
 	struct sx_exit_sink sink; /* changed only while the vCPU is not in sx_vcpu_run() */
 	uint32_t stop;            /* 1: leave the run loop. Set by any thread */
+	pthread_mutex_t lent_lock; /* of `lent` */
+	struct kvm_run *lent;      /* of the vCPU that the thread runs in this one's stead */
 	/* Written by the vCPU's thread; others may look. */
 	uint64_t exits_forwarded; /* given to the sink */
 	uint64_t first_exit_ns;   /* CLOCK_MONOTONIC at the first of them: the guest has run */
@@ -54,6 +56,20 @@ void sx_vcpu_stop(struct sx_vcpu *v, pthread_t thread);
 
 /* Take back a stop that came too late to be seen. The vCPU is not in sx_vcpu_run(). */
 void sx_vcpu_forget_stop(struct sx_vcpu *v);
+
+/*
+ * From within its sink: @v's thread runs another vCPU in its stead, whose shared page is @run, or
+ * no longer (NULL). sx_vcpu_stop() then makes that one come back from KVM_RUN as well, and
+ * sx_vcpu_stopping() says why.
+ */
+void sx_vcpu_lend(struct sx_vcpu *v, struct kvm_run *run);
+bool sx_vcpu_stopping(const struct sx_vcpu *v);
+
+/*
+ * Make @thread, which runs the vCPU of @run or is about to, come back from KVM_RUN. The request
+ * stays in the page: who runs it takes it back.
+ */
+void sx_vcpu_interrupt(struct kvm_run *run, pthread_t thread);
 
 /* The guest's TSC frequency in kHz, or 0 when this KVM does not tell. */
 uint32_t sx_vcpu_tsc_khz(const struct sx_vcpu *v);

@@ -32,9 +32,8 @@ struct sx_nested_config {
 	unsigned range_count;
 	struct sx_vcpu *vcpu; /* L1's */
 	unsigned vcpus;
-	void *lines;         /* SX_LINE_STRIDE bytes a vCPU, zeroed, shared with L1 */
-	uint64_t kick;       /* L1-physical address of a register; writes go to sx_nested_kick() */
-	struct sx_error *at; /* where threads of L2's cores leave a sentence when they give up */
+	void *lines;   /* SX_LINE_STRIDE bytes a vCPU, zeroed, shared with L1 */
+	uint64_t kick; /* L1-physical address of a register; writes go to sx_nested_kick() */
 };
 
 struct sx_nested;
@@ -57,9 +56,10 @@ struct sx_poller *sx_nested_poller(struct sx_nested *n, unsigned vcpu);
 
 /*
  * L1 vCPU @vcpu wrote @value to the kick register; on its thread, an online RCU reader. L2 may run
- * meanwhile, for as long as it likes. 0, or a negative errno with a sentence: this L1 cannot go on.
+ * meanwhile, for as long as it likes. What goes wrong is L1's to know, by its line. Returns what
+ * an exit sink does (ipc/exit.h).
  */
-int sx_nested_kick(struct sx_nested *n, unsigned vcpu, uint64_t value, struct sx_error *err);
+int sx_nested_kick(struct sx_nested *n, unsigned vcpu, uint64_t value);
 
 /* IA32_FEATURE_CONTROL and the capability MSRs, as sx_vmx_rdmsr() and sx_vmx_wrmsr(). The L1
  * vCPU's thread. */
@@ -79,9 +79,9 @@ struct sx_nested_stats {
 void sx_nested_stats(struct sx_nested *n, struct sx_nested_stats *stats);
 
 /*
- * KVM's own counter @name, as guestcore/stats.h has them, summed over all vCPUs of L2 that exist
- * or have existed. No L2 is created or destroyed meanwhile.
+ * Exits by KVM's own count, summed over all vCPUs of L2 that exist or have existed; 0 where this
+ * KVM does not count them. No L2 is created or destroyed meanwhile.
  */
-uint64_t sx_nested_l2_counter(struct sx_nested *n, const char *name);
+uint64_t sx_nested_l2_exits(struct sx_nested *n);
 
 #endif

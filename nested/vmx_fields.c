@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* The table of VMCS fields: which exist, by capability. The fields themselves: vmx_vmcs12.h. */
+#include <stddef.h>
+
 #include "nested/vmx_caps.h"
 
 struct field {

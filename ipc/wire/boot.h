@@ -18,6 +18,7 @@
 #define SX_GUEST_BOOT_INFO 0x3000u
 #define SX_GUEST_TABLES    0x4000u   /* page tables; supervisor only */
 #define SX_GUEST_TSS_BASE  0xb000u   /* TSS with its I/O bitmap, 3 pages; supervisor only */
+#define SX_GUEST_TSS_LIMIT 0x2068u   /* 104 bytes, and 8 KiB of the bitmap behind them */
 #define SX_GUEST_IMAGE     0x100000u /* lowest address a program may be linked at */
 
 /* Selectors in the GDT. */
@@ -59,6 +60,8 @@ struct sx_boot_info {
 	uint64_t ring_kick; /* write SX_KICK_...(vcpu) here to have a ring looked at: exits */
 	uint32_t vector;    /* of testdev's interrupt, to vCPU 0 */
 	uint32_t twin_vector;
+	/* The VMX lines (vmx_line.h), SX_LINE_STRIDE apart by vCPU; 0: this machine nests not. */
+	uint64_t vmx_lines;
 	uint64_t argument; /* meant for the program: bench and tests pass a page's address */
 };
 

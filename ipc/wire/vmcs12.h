@@ -60,9 +60,11 @@ struct sx_vmcs12 {
 
 /* Layout 1. What changes one of these raises SX_VMCS12_REVISION. */
 _Static_assert(sizeof(struct sx_vmcs12) == SX_VMCS12_SIZE, "a VMCS12 is one page");
-_Static_assert(offsetof(struct sx_vmcs12, abort) == 4, "the SDM places the abort indicator");
-_Static_assert(offsetof(struct sx_vmcs12, launched) == 8, "launch state");
-_Static_assert(offsetof(struct sx_vmcs12, slot) == SX_VMCS_OFFSET(0), "slot 0 is encoding 0");
+_Static_assert(__builtin_offsetof(struct sx_vmcs12, abort) == 4,
+	       "the SDM places the abort indicator");
+_Static_assert(__builtin_offsetof(struct sx_vmcs12, launched) == 8, "launch state");
+_Static_assert(__builtin_offsetof(struct sx_vmcs12, slot) == SX_VMCS_OFFSET(0),
+	       "slot 0 is encoding 0");
 _Static_assert(SX_VMCS_OFFSET(0x4402) == 1560, "exit reason");
 _Static_assert(SX_VMCS_OFFSET(0x681e) == 2912, "guest RIP");
 _Static_assert(SX_VMCS_OFFSET(0x6c16) == 3872, "host RIP");

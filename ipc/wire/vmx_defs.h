@@ -9,15 +9,11 @@
 #ifndef SX_WIRE_VMX_DEFS_H
 #define SX_WIRE_VMX_DEFS_H
 
+#include "ipc/wire/types.h"
+
 #ifdef __KERNEL__
-#include <linux/build_bug.h>
-#include <linux/stddef.h>
-#include <linux/types.h>
 #define UINT32_C(n) n##U
 #define UINT64_C(n) n##ULL
-#else
-#include <stddef.h>
-#include <stdint.h>
 #endif
 
 #define SX_VMX_BIT(n) (UINT32_C(1) << (n))
@@ -305,6 +301,7 @@ enum sx_vmx_abort {
 #define SX_X86_RFLAGS_ZF    UINT64_C(0x40)
 #define SX_X86_RFLAGS_TF    UINT64_C(0x100)
 #define SX_X86_RFLAGS_IF    UINT64_C(0x200)
+#define SX_X86_RFLAGS_DF    UINT64_C(0x400)
 #define SX_X86_RFLAGS_RF    UINT64_C(0x10000)
 #define SX_X86_RFLAGS_VM    UINT64_C(0x20000)
 #define SX_X86_RFLAGS_AC    UINT64_C(0x40000)

@@ -137,10 +137,10 @@ void guest_interrupt(const struct frame *f)
 	guest_exit(2);
 }
 
-static void set_gate(unsigned vector)
+void guest_set_gate(unsigned vector, const void *entry)
 {
 	struct gate *idt = (struct gate *)(uintptr_t)SX_GUEST_IDT;
-	uintptr_t stub = (uintptr_t)guest_stubs + 16ul * vector;
+	uintptr_t stub = (uintptr_t)entry;
 
 	idt[vector] = (struct gate){
 		.offset_low = (uint16_t)stub,
@@ -191,7 +191,7 @@ _Noreturn void guest_start(const struct sx_boot_info *boot, unsigned vcpu)
 		guest_exit(3);
 	/* The IDT is one for all; each vCPU writes the same gates. */
 	for (unsigned v = 0; v < 256; v++)
-		set_gate(v);
+		guest_set_gate(v, guest_stubs + 16ul * v);
 	unsigned code = (unsigned)guest_main(boot, vcpu);
 	if (vcpu == 0)
 		guest_exit(code);

@@ -96,6 +96,9 @@ _Noreturn void guest_assert_failed(const char *what, const char *file, unsigned 
  */
 void guest_handle(unsigned vector, void (*handler)(void));
 
+/* The same with code of one's own, which the processor comes to as it is; for all vCPUs. */
+void guest_set_gate(unsigned vector, const void *entry);
+
 /* Enable this vCPU's xAPIC (SDM Vol. 3A 11.4.7.2); once, before the first interrupt. */
 void guest_enable_apic(void);
 

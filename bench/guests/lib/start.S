@@ -11,7 +11,7 @@ _start:
 
 /*
  * One stub for each vector: push an error code where the processor did not (SDM Vol. 3A 6.15),
- * then the vector. Stubs are 16 bytes apart; set_gate() relies on it.
+ * then the vector. Stubs are 16 bytes apart; guest_start() relies on it.
  */
 	.text
 	.balign 16

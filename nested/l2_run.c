@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* L2 runs: from a good entry to the exit that L1 has to know of. */
+#include <errno.h>
+#include <linux/kvm.h>
+
+#include "nested/l2_fault.h"
+#include "nested/nested_internal.h"
+
+/* ---- being called away ---- */
+
+static void lend(struct sx_l1 *l1, struct kvm_run *run)
+{
+	pthread_mutex_lock(&l1->run_lock);
+	l1->running = run;
+	l1->running_on = pthread_self();
+	pthread_mutex_unlock(&l1->run_lock);
+	if (l1->nested->place != SX_NESTED_PARALLEL)
+		sx_vcpu_lend(&l1->nested->config.vcpu[l1->index], run);
+}
+
+void sx_l2_interrupt(struct sx_l1 *l1)
+{
+	pthread_mutex_lock(&l1->run_lock);
+	if (l1->running)
+		sx_vcpu_interrupt(l1->running, l1->running_on);
+	pthread_mutex_unlock(&l1->run_lock);
+}
+
+/* Does the thread that runs L2 have to end? */
+static bool must_stop(const struct sx_l1 *l1)
+{
+	if (l1->nested->place != SX_NESTED_PARALLEL)
+		return sx_vcpu_stopping(&l1->nested->config.vcpu[l1->index]);
+	/* Pairs with the release in stop_core(). */
+	return sx_load_acquire(&l1->stop) != 0;
+}
+
+/* ---- what comes before L2's next instruction ---- */
+
+static bool interrupted(struct sx_l1 *l1, struct sx_vmx_exit *exit)
+{
+	/* Pairs with L1's store before its kick. */
+	if (!sx_load_acquire(&l1->line->interrupt))
+		return false;
+	return sx_vmx_on_ext_intr(&l1->vmx, (uint8_t)sx_load_relaxed(&l1->line->vector), exit);
+}
+
+static bool leaves_at_once(struct sx_l1 *l1, struct sx_vmx_exit *exit)
+{
+	if (l1->state.event.info & SX_INTR_VALID)
+		return false; /* its delivery comes first */
+	return sx_vmx_pending(&l1->vmx, &l1->state, exit) || interrupted(l1, exit);
+}
+
+static void ask_for_window(const struct sx_l1 *l1, struct sx_l2_vcpu *v)
+{
+	v->run->request_interrupt_window =
+		!!(sx_vmcs12_get(&l1->vmx.v12, SX_VMCS_CPU_CONTROLS) & SX_CPU_INTR_WINDOW);
+}
+
+/* One run: SX_L2_AGAIN, SX_L2_LEAVES, or a negative errno. */
+static int step(struct sx_l1 *l1, struct sx_l2_vcpu *v, struct sx_vmx_exit *exit)
+{
+	enum sx_l2_next next;
+	int rc;
+
+	/* Before what it is about is looked at: a request after that finds it 0 and is kept. */
+	sx_store_relaxed(&v->run->immediate_exit, (uint8_t)0);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* with the lock in sx_l2_interrupt() */
+	if (must_stop(l1))
+		return -ESHUTDOWN;
+	if (leaves_at_once(l1, exit))
+		return SX_L2_LEAVES;
+	sx_l2_vcpu_load(v, &l1->state);
+	ask_for_window(l1, v);
+	sx_count(&l1->l2_runs, 1);
+	rc = sx_l2_vcpu_run(v);
+	sx_l2_vcpu_save(v, &l1->state);
+	next = sx_l2_exit(l1, v, rc, exit);
+	return next == SX_L2_BROKEN ? -EIO : (int)next;
+}
+
+/* Of what the line carries, these are L2's own: they have fields in the VMCS. */
+static void put_fields(const struct sx_vmx_cpu *cpu, struct sx_line_cpu *carried)
+{
+	carried->dr7 = cpu->dr7;
+	carried->pat = cpu->pat;
+	carried->sysenter_cs = cpu->sysenter_cs;
+	carried->sysenter_esp = cpu->sysenter_esp;
+	carried->sysenter_eip = cpu->sysenter_eip;
+}
+
+static void take_fields(const struct sx_line_cpu *carried, struct sx_vmx_cpu *cpu)
+{
+	cpu->dr7 = carried->dr7;
+	cpu->pat = carried->pat;
+	cpu->sysenter_cs = carried->sysenter_cs;
+	cpu->sysenter_esp = carried->sysenter_esp;
+	cpu->sysenter_eip = carried->sysenter_eip;
+}
+
+/* Not again for tables that are mapped: those that L2 adds come by its own writes. */
+static void map_tables(struct sx_l1 *l1, struct sx_l2 *l2)
+{
+	pthread_mutex_lock(&l2->lock);
+	if (l1->tables_of != l2 || l1->tables_cr3 != l1->state.cpu.cr3 ||
+	    l1->tables_changes != l2->changes) {
+		sx_l2_map_tables(&l1->vmx, l2->vm, &l1->state);
+		l1->tables_of = l2;
+		l1->tables_cr3 = l1->state.cpu.cr3;
+		l1->tables_changes = l2->changes;
+	}
+	pthread_mutex_unlock(&l2->lock);
+}
+
+static int arrive(struct sx_l1 *l1, struct sx_l2_vcpu *v)
+{
+	int rc = sx_l2_vcpu_set_tsc(v, l1->tsc_offset + l1->state.tsc_offset);
+
+	put_fields(&l1->state.cpu, &l1->carried);
+	if (rc == 0)
+		rc = sx_l2_vcpu_load_live(v, l1->live, &l1->carried,
+					  (const uint8_t *)l1->line + SX_LINE_XSAVE);
+	return rc;
+}
+
+static int depart(struct sx_l1 *l1, struct sx_l2_vcpu *v)
+{
+	int rc = sx_l2_vcpu_save_live(v, l1->live, &l1->carried,
+				      (uint8_t *)l1->line + SX_LINE_XSAVE);
+
+	take_fields(&l1->carried, &l1->state.cpu);
+	return rc;
+}
+
+int sx_l2_run(struct sx_l1 *l1, struct sx_vmx_exit *exit)
+{
+	uint64_t root = l1->state.eptp ? sx_ept_root(l1->state.eptp) : SX_VMX_NONE;
+	struct sx_l2_vcpu *v;
+	int rc;
+
+	l1->l2 = sx_l2_get(l1, root, NULL);
+	if (!l1->l2)
+		return -EIO;
+	v = &l1->l2->vcpu[l1->index];
+	l1->l2->eptp = l1->state.eptp;
+	map_tables(l1, l1->l2);
+	lend(l1, v->run);
+	rc = arrive(l1, v);
+	while (rc == 0) {
+		*exit = (struct sx_vmx_exit){0};
+		rc = step(l1, v, exit);
+	}
+	lend(l1, NULL);
+	if (rc == SX_L2_LEAVES)
+		rc = depart(l1, v);
+	sx_l2_put(l1, l1->l2);
+	return rc < 0 ? rc : 0;
+}

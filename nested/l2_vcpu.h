@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * An L2 vCPU: a vCPU of a sibling KVM VM (l2_vm.h), whose registers come from a VMCS12 at entry
+ * and go back there at exit.
+ *
+ * Registers travel through the page shared with KVM (KVM_CAP_SYNC_REGS, api.rst): no ioctl but
+ * KVM_RUN where only they change, and only groups that changed are marked for KVM to load. One
+ * owner at a time.
+ */
+#ifndef SX_NESTED_L2_VCPU_H
+#define SX_NESTED_L2_VCPU_H
+
+#include "guestcore/stats.h"
+#include "ipc/wire/vmx_line.h"
+#include "nested/l2_vm.h"
+
+struct kvm_run;
+
+struct sx_l2_vcpu {
+	int fd;
+	struct kvm_run *run;
+	size_t run_size;
+	struct sx_stats stats; /* fd -1 when this KVM offers none */
+	bool fresh;            /* registers were never loaded */
+	uint64_t cr2;
+	uint64_t hidden_cr4; /* bits of L2's CR4 that KVM is not shown: VMXE */
+	uint64_t tsc_offset; /* as KVM was last told */
+	bool tsc_known;
+	uint8_t tpr;              /* CR8 as L2 has it */
+	struct sx_vmx_cpu loaded; /* what struct sx_vmx_cpu holds and KVM does not */
+	struct sx_line_cpu live;  /* state beyond the VMCS, as KVM has it */
+	uint32_t live_known;      /* SX_LIVE_... of it */
+	void *xsave;              /* a page of it; NULL until it is first passed */
+};
+
+int sx_l2_vcpu_create(struct sx_l2_vcpu *v, const struct sx_kvm *kvm, const struct sx_l2_vm *vm,
+		      unsigned index, struct sx_error *err);
+void sx_l2_vcpu_destroy(struct sx_l2_vcpu *v);
+
+/* Registers and the event to deliver, for the next run, which says if KVM does not take them. */
+void sx_l2_vcpu_load(struct sx_l2_vcpu *v, const struct sx_vmx_guest_state *state);
+/*
+ * After a run: @state's registers are L2's. An event whose delivery did not finish is in
+ * state->event, as the IDT-vectoring fields want it; else that is none.
+ */
+void sx_l2_vcpu_save(struct sx_l2_vcpu *v, struct sx_vmx_guest_state *state);
+
+/* One KVM_RUN; 0 or a negative errno. The calling thread is an online RCU reader. */
+int sx_l2_vcpu_run(struct sx_l2_vcpu *v);
+/*
+ * Finish what KVM began for the last exit, without entering L2 (api.rst, immediate_exit). What
+ * sx_l2_vcpu_save() gave before is not touched; KVM's RIP is then sx_l2_vcpu_rip().
+ */
+void sx_l2_vcpu_flush(struct sx_l2_vcpu *v);
+uint64_t sx_l2_vcpu_rip(const struct sx_l2_vcpu *v);
+
+/* KVM's count of its exits so far; 0 where it counts none. */
+uint64_t sx_l2_vcpu_exits(struct sx_l2_vcpu *v);
+
+/* How far the TSC of the vCPU @fd, which must not be running, is from the host's. */
+int sx_tsc_offset(int fd, uint64_t *offset);
+/* L2's TSC is the host's plus @offset. */
+int sx_l2_vcpu_set_tsc(struct sx_l2_vcpu *v, uint64_t offset);
+
+/* State beyond the VMCS (SX_LIVE_...): from the line to KVM at entry, and back at exit. */
+int sx_l2_vcpu_load_live(struct sx_l2_vcpu *v, uint32_t live, const struct sx_line_cpu *cpu,
+			 const void *xsave);
+int sx_l2_vcpu_save_live(struct sx_l2_vcpu *v, uint32_t live, struct sx_line_cpu *cpu, void *xsave);
+
+#endif

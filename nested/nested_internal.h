@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* What the files behind nested/nested.h share; nobody else includes it. */
+#ifndef SX_NESTED_NESTED_INTERNAL_H
+#define SX_NESTED_NESTED_INTERNAL_H
+
+#include <pthread.h>
+
+#include "nested/l2_vcpu.h"
+#include "nested/nested.h"
+#include "nested/vmx_decode.h"
+#include "nested/vmx_intercept.h"
+
+#define SX_NESTED_MAX_L2 16 /* L2 VMs of one L1 at a time; the least recently entered goes */
+
+/* An L2 VM and its vCPUs: L1's vCPU number i runs L2's number i. */
+struct sx_l2 {
+	uint64_t root;        /* the EPT pointer without its flags; all ones: no EPT */
+	uint64_t eptp;        /* as at the last entry */
+	uint64_t changes;     /* how often pages may have been taken from vm */
+	uint64_t entered;     /* value of sx_nested.clock at the last entry */
+	unsigned users;       /* L1 vCPUs that run it now */
+	pthread_mutex_t lock; /* of vm, against the other L1 vCPUs */
+	struct sx_l2_vm *vm;  /* NULL: this place is free */
+	struct sx_l2_vcpu *vcpu;
+};
+
+enum sx_line_owner {
+	SX_LINE_POLLER, /* whoever polls the line: a sidecore, L2's core, or the kicking thread */
+	SX_LINE_RUNNER, /* COLOCATED: the L1 vCPU's thread, from a good entry to L2's exit */
+};
+
+/* One L1 vCPU. */
+struct sx_l1 {
+	struct sx_nested *nested;
+	unsigned index;
+	struct sx_vmx vmx;
+	struct sx_vmx_cpu cpu; /* L1's registers */
+	struct sx_vmx_line *line;
+	struct sx_consumer ring;
+	bool refused;      /* L1 broke the ring's protocol; its line is dead */
+	uint32_t owner;    /* enum sx_line_owner */
+	uint32_t position; /* number of the next message, for the kicking thread */
+	struct sx_poller poller;
+	uint64_t tsc_offset; /* of L1's TSC from the host's */
+
+	/* What sx_l2_map_tables() was last done for: */
+	const struct sx_l2 *tables_of;
+	uint64_t tables_cr3, tables_changes;
+
+	/* While vmx.in_l2: */
+	struct sx_l2 *l2;
+	struct sx_vmx_guest_state state;
+	uint32_t live; /* SX_LIVE_... at the entry */
+	struct sx_line_cpu
+		carried;        /* the line's registers, snapshot at the entry; back at the exit */
+	bool drop_translations; /* INVVPID came since the last entry */
+
+	/* PARALLEL: the thread of L2's core. */
+	pthread_t core;
+	bool has_core;
+	uint32_t stop;
+
+	pthread_mutex_t run_lock; /* of `running` */
+	struct kvm_run *running;  /* of the L2 vCPU that a thread is about to run, or runs */
+	pthread_t running_on;
+
+	/* Counters: one writer at a time. */
+	uint64_t messages, entries, exits, l2_runs, mapped;
+};
+
+struct sx_nested {
+	struct sx_nested_config config;
+	enum sx_nested_place place;
+	struct sx_vmx_caps caps;
+	struct sx_l1 *l1;
+	pthread_mutex_t lock; /* of what follows */
+	uint64_t clock;
+	struct sx_l2 l2[SX_NESTED_MAX_L2];
+	uint64_t gone_exits; /* of L2 vCPUs that were destroyed, by KVM's count */
+};
+
+/* l1_memory.c: how the engine reaches L1. The context is the struct sx_l1. */
+extern const struct sx_vmx_ops sx_l1_ops;
+
+/* l1_line.c. Serve what is on the line; returns how many messages. The owner. */
+unsigned sx_l1_poll(struct sx_l1 *l1);
+/* Run L2 until it exits to L1, and answer the entry that is pending on the line. The owner. */
+void sx_l1_run_l2(struct sx_l1 *l1);
+
+/* l2_run.c. Run L2 until an exit to L1 is in @exit: 0, or a negative errno: it cannot go on. */
+int sx_l2_run(struct sx_l1 *l1, struct sx_vmx_exit *exit);
+/* Make it leave KVM_RUN and look at what L1 wants. Any thread. */
+void sx_l2_interrupt(struct sx_l1 *l1);
+
+/* l2_exit.c. What KVM_RUN, which returned @rc, came back with. */
+enum sx_l2_next {
+	SX_L2_AGAIN = 0, /* L1 need not know: run on, with l1->state */
+	SX_L2_LEAVES,    /* @exit is filled, l1->state is L2 at that point */
+	SX_L2_BROKEN,    /* nothing that can be told to L1 */
+};
+enum sx_l2_next sx_l2_exit(struct sx_l1 *l1, struct sx_l2_vcpu *v, int rc,
+			   struct sx_vmx_exit *exit);
+/* L2 takes exception @vector, or it exits. */
+enum sx_l2_next sx_l2_raise(struct sx_l1 *l1, uint8_t vector, struct sx_vmx_exit *exit);
+
+/* l2_io.c, l2_msr.c: exits of one kind. */
+enum sx_l2_next sx_l2_exit_io(struct sx_l1 *l1, struct sx_l2_vcpu *v, struct sx_vmx_exit *exit);
+enum sx_l2_next sx_l2_exit_msr(struct sx_l1 *l1, struct sx_l2_vcpu *v, struct sx_vmx_exit *exit);
+
+/* Up to @len bytes at L2's linear address @linear, as far as they are mapped; how many. */
+size_t sx_l2_fetch(struct sx_l1 *l1, uint64_t linear, void *to, size_t len);
+
+/* l2_set.c: the L2 VM for @root, made if there is none. @l1 uses it until sx_l2_put(). */
+struct sx_l2 *sx_l2_get(struct sx_l1 *l1, uint64_t root, struct sx_error *err);
+void sx_l2_put(struct sx_l1 *l1, struct sx_l2 *l2);
+/* INVEPT of @root, or of all if it is SX_VMX_NONE. */
+void sx_l2_invalidate(struct sx_l1 *l1, uint64_t root);
+void sx_l2_destroy_all(struct sx_nested *n);
+
+/* l2_caps.c: what this back end can honour. */
+void sx_l2_caps(struct sx_vmx_caps *caps);
+
+/* The EPT pointer's address of the top structure: 25.6.11. */
+static inline uint64_t sx_ept_root(uint64_t eptp)
+{
+	return eptp & ~UINT64_C(0xfff);
+}
+
+#endif

@@ -5,6 +5,9 @@
 #include "nested/vmx_internal.h"
 
 #define PAGE           UINT64_C(0x1000)
+#define WITHOUT_EPT    UINT64_C(0x200000) /* how much is the same page then */
+#define ALL_RIGHTS     (SX_ACCESS_READ | SX_ACCESS_WRITE | SX_ACCESS_FETCH)
+#define WRITE_BACK     6
 #define ENTRIES        4
 #define ENTRY_ACCESSED UINT64_C(0x20)
 #define ENTRY_DIRTY    UINT64_C(0x40)
@@ -15,6 +18,27 @@
 #define TYPE_ACCESSED  1u
 #define TYPE_BUSY      2u
 #define TYPE_IS_TSS(t) (((t)&5) == 1)
+
+enum sx_ept12_outcome sx_l2_translate(struct sx_vmx *vmx, uint64_t eptp,
+				      const struct sx_ept12_access *access,
+				      struct sx_ept12_map *map, struct sx_vmx_exit *exit)
+{
+	enum sx_ept12_outcome outcome;
+
+	if (!eptp) {
+		*map = (struct sx_ept12_map){
+			.gpa = access->gpa,
+			.page = WITHOUT_EPT,
+			.rights = ALL_RIGHTS,
+			.memory_type = WRITE_BACK,
+		};
+		return SX_EPT12_MAPPED;
+	}
+	outcome = sx_ept12_translate(vmx, eptp, access, map, exit);
+	if (outcome == SX_EPT12_MAPPED && (eptp & SX_EPTP_AD) && !map->dirty)
+		map->rights &= ~(unsigned)SX_ACCESS_WRITE;
+	return outcome;
+}
 
 bool sx_l2_touch_physical(struct sx_l2_touch *touch, const struct sx_ept12_access *access,
 			  uint64_t *l1)

@@ -8,6 +8,15 @@
 
 #include "nested/l2_fault.h"
 
+/*
+ * sx_ept12_translate() as an L2 VM needs it. Where EPT12 keeps dirty flags, SX_ACCESS_WRITE is
+ * among the rights only once the flag is set, so that each page's first write comes out. With
+ * @eptp 0 there is no EPT: L2's physical addresses are L1's.
+ */
+enum sx_ept12_outcome sx_l2_translate(struct sx_vmx *vmx, uint64_t eptp,
+				      const struct sx_ept12_access *access,
+				      struct sx_ept12_map *map, struct sx_vmx_exit *exit);
+
 enum sx_l2_stop {
 	SX_L2_GOES_ON,
 	SX_L2_EXITS,  /* EPT12 said so: touch->exit is filled */

@@ -12,25 +12,30 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "nested/l2_touch.h"
+
 #define PAGE        UINT64_C(0x1000)
 #define LARGE       (UINT64_C(1) << 21)
-#define WINDOW      (UINT64_C(1) << 30)
-#define PAGES       (WINDOW / PAGE)
 #define BLOCK       (LARGE / PAGE) /* pages that are counted together */
-#define BLOCKS      (PAGES / BLOCK)
-#define LOW_WINDOWS 4
+#define GIB         (UINT64_C(1) << 30)
 #define MAX_WINDOWS 64
 #define RIGHTS      UINT64_C(7)
-#define ALL_RIGHTS  (SX_ACCESS_READ | SX_ACCESS_WRITE | SX_ACCESS_FETCH)
-#define WRITE_BACK  6
 
-/* 1 GiB of L2's physical memory: one memory slot, whose number is the window's index. */
+/*
+ * The first window, from address 0, holds what nearly every L2 has, so that nothing there comes out
+ * half executed. A KVM that walks in software keeps 8 bytes for each page of a slot, others few.
+ */
+#define LOW_SIZE          (32 * GIB)
+#define LOW_SIZE_SOFTWARE (4 * GIB)
+
+/* A part of L2's physical memory: one memory slot, whose number is the window's index. */
 struct window {
 	uint64_t gpa;
-	uint8_t *reserved; /* WINDOW + LARGE, of which @base is a part */
+	uint64_t size;     /* of whole blocks */
+	uint8_t *reserved; /* @size + LARGE, of which @base is a part */
 	uint8_t *base;
-	uint64_t *page;        /* for each page the L1-physical page | rights; 0: not mapped */
-	uint16_t used[BLOCKS]; /* pages that are mapped */
+	uint64_t *page; /* for each page the L1-physical page | rights; 0: not mapped */
+	uint16_t *used; /* for each block how many of its pages are mapped */
 };
 
 struct sx_l2_vm {
@@ -69,27 +74,34 @@ static int add_slot(const struct sx_l2_vm *vm, unsigned slot, const struct windo
 	struct kvm_userspace_memory_region r = {
 		.slot = slot,
 		.guest_phys_addr = w->gpa,
-		.memory_size = WINDOW,
+		.memory_size = w->size,
 		.userspace_addr = (uintptr_t)w->base,
 	};
 
 	return sx_ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &r);
 }
 
-static void free_window(struct window *w)
+static size_t pages_bytes(const struct window *w)
 {
-	munmap(w->page, PAGES * sizeof(*w->page));
-	munmap(w->reserved, WINDOW + LARGE);
+	return w->size / PAGE * sizeof(*w->page);
 }
 
-static int add_window(struct sx_l2_vm *vm, uint64_t gpa)
+static size_t used_bytes(const struct window *w)
 {
-	struct window *w = &vm->window[vm->window_count];
-	int rc;
+	return w->size / LARGE * sizeof(*w->used);
+}
 
-	memset(w, 0, sizeof(*w));
-	w->gpa = gpa;
-	w->reserved = reserve(WINDOW + LARGE, PROT_NONE);
+static void free_window(struct window *w)
+{
+	munmap(w->used, used_bytes(w));
+	munmap(w->page, pages_bytes(w));
+	munmap(w->reserved, w->size + LARGE);
+}
+
+/* The arrays take memory only where L2 has some. */
+static int reserve_window(struct window *w)
+{
+	w->reserved = reserve(w->size + LARGE, PROT_NONE);
 	if (!w->reserved)
 		return -ENOMEM;
 	/*
@@ -97,11 +109,31 @@ static int add_window(struct sx_l2_vm *vm, uint64_t gpa)
 	 * that is left over keeps windows apart, so that mappings of two of them never merge.
 	 */
 	w->base = w->reserved + (-(uintptr_t)w->reserved & (LARGE - 1));
-	w->page = reserve(PAGES * sizeof(*w->page), PROT_READ | PROT_WRITE);
-	if (!w->page) {
-		munmap(w->reserved, WINDOW + LARGE);
-		return -ENOMEM;
-	}
+	w->page = reserve(pages_bytes(w), PROT_READ | PROT_WRITE);
+	if (!w->page)
+		goto fail_reserved;
+	w->used = reserve(used_bytes(w), PROT_READ | PROT_WRITE);
+	if (!w->used)
+		goto fail_page;
+	return 0;
+
+fail_page:
+	munmap(w->page, pages_bytes(w));
+fail_reserved:
+	munmap(w->reserved, w->size + LARGE);
+	return -ENOMEM;
+}
+
+static int add_window(struct sx_l2_vm *vm, uint64_t gpa, uint64_t size)
+{
+	struct window *w = &vm->window[vm->window_count];
+	int rc;
+
+	w->gpa = gpa;
+	w->size = size;
+	rc = reserve_window(w);
+	if (rc < 0)
+		return rc;
 	rc = add_slot(vm, vm->window_count, w);
 	if (rc < 0) {
 		free_window(w);
@@ -114,7 +146,7 @@ static int add_window(struct sx_l2_vm *vm, uint64_t gpa)
 static const struct window *find_window(const struct sx_l2_vm *vm, uint64_t gpa)
 {
 	for (unsigned i = 0; i < vm->window_count; i++)
-		if (gpa - vm->window[i].gpa < WINDOW)
+		if (gpa - vm->window[i].gpa < vm->window[i].size)
 			return &vm->window[i];
 	return NULL;
 }
@@ -128,7 +160,7 @@ static int get_window(struct sx_l2_vm *vm, uint64_t gpa, struct window **found)
 	if (!w) {
 		if (vm->window_count == MAX_WINDOWS)
 			return -EFAULT;
-		rc = add_window(vm, gpa & ~(WINDOW - 1));
+		rc = add_window(vm, gpa & ~(GIB - 1), GIB);
 		if (rc < 0) /* what KVM refuses lies beyond what it can address */
 			return rc == -ENOMEM ? rc : -EFAULT;
 		w = &vm->window[vm->window_count - 1];
@@ -178,9 +210,9 @@ static void unmap_window(struct sx_l2_vm *vm, struct window *w)
 	 * Without room for another mapping the pages are hidden where they are. This cannot fail:
 	 * no mapping of a file reaches beyond the window, so none is split.
 	 */
-	if (hide(w, 0, PAGES) < 0)
-		mprotect(w->base, WINDOW, PROT_NONE);
-	for (size_t b = 0; b < BLOCKS; b++)
+	if (hide(w, 0, w->size / PAGE) < 0)
+		mprotect(w->base, w->size, PROT_NONE);
+	for (size_t b = 0; b < w->size / LARGE; b++)
 		if (w->used[b])
 			note_unmapped(vm, w, b * BLOCK, BLOCK);
 }
@@ -284,27 +316,6 @@ uint64_t sx_l2_vm_pages(const struct sx_l2_vm *vm)
 
 /* ---- looking again ---- */
 
-enum sx_ept12_outcome sx_l2_translate(struct sx_vmx *vmx, uint64_t eptp,
-				      const struct sx_ept12_access *access,
-				      struct sx_ept12_map *map, struct sx_vmx_exit *exit)
-{
-	enum sx_ept12_outcome outcome;
-
-	if (!eptp) {
-		*map = (struct sx_ept12_map){
-			.gpa = access->gpa,
-			.page = LARGE,
-			.rights = ALL_RIGHTS,
-			.memory_type = WRITE_BACK,
-		};
-		return SX_EPT12_MAPPED;
-	}
-	outcome = sx_ept12_translate(vmx, eptp, access, map, exit);
-	if (outcome == SX_EPT12_MAPPED && (eptp & SX_EPTP_AD) && !map->dirty)
-		map->rights &= ~(unsigned)SX_ACCESS_WRITE;
-	return outcome;
-}
-
 /* What EPT12 says of all pages from @begin to @end, found by one walk. */
 struct look {
 	uint64_t begin, end;
@@ -352,7 +363,7 @@ void sx_l2_vm_revalidate(struct sx_l2_vm *vm, struct sx_vmx *vmx, uint64_t eptp)
 	for (unsigned i = 0; i < vm->window_count; i++) {
 		struct window *w = &vm->window[i];
 
-		for (size_t block = 0; block < BLOCKS; block++)
+		for (size_t block = 0; block < w->size / LARGE; block++)
 			if (w->used[block])
 				revalidate_block(vm, w, block, vmx, eptp);
 	}
@@ -397,16 +408,15 @@ static bool parameter_is_set(const char *path)
 	return value == 'Y' || value == '1';
 }
 
-static int add_low_windows(struct sx_l2_vm *vm, struct sx_error *err)
+static int add_low_window(struct sx_l2_vm *vm, struct sx_error *err)
 {
-	int rc = 0;
+	uint64_t size = vm->walks_in_software ? LOW_SIZE_SOFTWARE : LOW_SIZE;
+	int rc = add_window(vm, 0, size);
 
-	while (rc == 0 && vm->window_count < LOW_WINDOWS)
-		rc = add_window(vm, vm->window_count * WINDOW);
 	if (rc < 0)
-		sx_fail(err, rc, "an L2 VM cannot have its 4 GiB of address space: %s",
-			strerror(-rc));
-	return rc;
+		return sx_fail(err, rc, "an L2 VM cannot have %" PRIu64 " GiB of address space: %s",
+			       size / GIB, strerror(-rc));
+	return 0;
 }
 
 int sx_l2_vm_create(struct sx_l2_vm **vm, const struct sx_kvm *kvm,
@@ -433,7 +443,7 @@ int sx_l2_vm_create(struct sx_l2_vm **vm, const struct sx_kvm *kvm,
 	}
 	v->walks_in_software = !parameter_is_set("/sys/module/kvm_intel/parameters/ept") &&
 			       !parameter_is_set("/sys/module/kvm_amd/parameters/npt");
-	rc = add_low_windows(v, err);
+	rc = add_low_window(v, err);
 	if (rc < 0) {
 		sx_l2_vm_destroy(v);
 		return rc;

@@ -44,15 +44,6 @@ int sx_l2_vm_fd(const struct sx_l2_vm *vm);
 bool sx_l2_vm_walks_in_software(const struct sx_l2_vm *vm);
 
 /*
- * sx_ept12_translate() as an L2 VM needs it. Where EPT12 keeps dirty flags, SX_ACCESS_WRITE is
- * among the rights only once the flag is set, so that each page's first write comes out. With
- * @eptp 0 there is no EPT: L2's physical addresses are L1's.
- */
-enum sx_ept12_outcome sx_l2_translate(struct sx_vmx *vmx, uint64_t eptp,
-				      const struct sx_ept12_access *access,
-				      struct sx_ept12_map *map, struct sx_vmx_exit *exit);
-
-/*
  * Let L2 reach the 4 KiB page at @gpa as @map says: SX_ACCESS_WRITE of its rights makes it
  * writable, if L1's memory is; of a larger page of EPT12 the 2 MiB around @gpa are mapped along, as
  * far as they are memory of L1. 0; -EFAULT when @map leads to no memory of L1, or @gpa lies where

@@ -36,8 +36,9 @@ enum sx_l2_fault_outcome sx_l2_fault(struct sx_vmx *vmx, struct sx_l2_vm *vm,
 /*
  * Before each time that L1 lets L2 run. A KVM that walks L2's page tables in software takes one
  * that has no page for a page fault of L2's own, and does not say -EFAULT. There, the tables under
- * CR3 and the IDT, GDT and TSS are mapped as far as EPT12 maps them; tables that L2 adds later are
- * mapped because it writes them. Where the processor walks, this does nothing.
+ * CR3, the IDT, GDT and TSS, and what the delivery of @state's event needs are mapped, as far as
+ * EPT12 maps them; tables that L2 adds later are mapped because it writes them. Where the processor
+ * walks, this does nothing.
  */
 void sx_l2_map_tables(struct sx_vmx *vmx, struct sx_l2_vm *vm,
 		      const struct sx_vmx_guest_state *state);

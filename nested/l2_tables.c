@@ -96,6 +96,7 @@ bool sx_l2_touch_system_tables(struct sx_l2_touch *touch)
 void sx_l2_map_tables(struct sx_vmx *vmx, struct sx_l2_vm *vm,
 		      const struct sx_vmx_guest_state *state)
 {
+	const struct sx_vmx_event *e = &state->event;
 	struct sx_vmx_exit ignored;
 	struct sx_l2_touch touch = {.vmx = vmx, .vm = vm, .state = state, .exit = &ignored};
 
@@ -103,4 +104,6 @@ void sx_l2_map_tables(struct sx_vmx *vmx, struct sx_l2_vm *vm,
 		return;
 	visit_page_tables(&touch);
 	sx_l2_touch_system_tables(&touch);
+	if (e->info & SX_INTR_VALID)
+		sx_l2_touch_event(&touch, SX_INTR_VECTOR(e->info), e->info & SX_INTR_ERROR_CODE);
 }

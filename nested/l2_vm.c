@@ -45,6 +45,7 @@ struct sx_l2_vm {
 	bool walks_in_software;
 	unsigned window_count;
 	uint64_t pages;
+	void *ballast; /* one mapping too many, to be dropped when the host has no room for more */
 	struct window window[MAX_WINDOWS];
 };
 
@@ -204,14 +205,43 @@ static int hide(const struct window *w, size_t first, size_t count)
 	return p == MAP_FAILED ? -errno : 0;
 }
 
+/* A file of its own, so that it merges with nothing. */
+static void take_ballast(struct sx_l2_vm *vm)
+{
+	void *p = mmap(NULL, PAGE, PROT_NONE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	vm->ballast = p == MAP_FAILED ? NULL : p;
+}
+
+static void drop_ballast(struct sx_l2_vm *vm)
+{
+	if (vm->ballast)
+		munmap(vm->ballast, PAGE);
+	vm->ballast = NULL;
+}
+
+/* Hide all of @w, though the process may have more mappings than mmap() wants to see. */
+static void hide_window(struct sx_l2_vm *vm, const struct window *w)
+{
+	int rc = hide(w, 0, w->size / PAGE);
+
+	if (rc < 0) {
+		drop_ballast(vm);
+		rc = hide(w, 0, w->size / PAGE);
+	}
+	/*
+	 * Somebody else was faster. The pages are hidden where they are, which needs no room: no
+	 * mapping of a file reaches beyond the window, so none is split.
+	 */
+	if (rc < 0)
+		mprotect(w->base, w->size, PROT_NONE);
+	if (!vm->ballast)
+		take_ballast(vm);
+}
+
 static void unmap_window(struct sx_l2_vm *vm, struct window *w)
 {
-	/*
-	 * Without room for another mapping the pages are hidden where they are. This cannot fail:
-	 * no mapping of a file reaches beyond the window, so none is split.
-	 */
-	if (hide(w, 0, w->size / PAGE) < 0)
-		mprotect(w->base, w->size, PROT_NONE);
+	hide_window(vm, w);
 	for (size_t b = 0; b < w->size / LARGE; b++)
 		if (w->used[b])
 			note_unmapped(vm, w, b * BLOCK, BLOCK);
@@ -443,6 +473,7 @@ int sx_l2_vm_create(struct sx_l2_vm **vm, const struct sx_kvm *kvm,
 	}
 	v->walks_in_software = !parameter_is_set("/sys/module/kvm_intel/parameters/ept") &&
 			       !parameter_is_set("/sys/module/kvm_amd/parameters/npt");
+	take_ballast(v);
 	rc = add_low_window(v, err);
 	if (rc < 0) {
 		sx_l2_vm_destroy(v);
@@ -459,6 +490,7 @@ void sx_l2_vm_destroy(struct sx_l2_vm *vm)
 	close(vm->fd); /* before the memory of its slots */
 	for (unsigned i = 0; i < vm->window_count; i++)
 		free_window(&vm->window[i]);
+	drop_ballast(vm);
 	free(vm);
 }
 

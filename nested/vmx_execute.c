@@ -49,6 +49,10 @@ static void with_pointer(struct execution *e)
 	if (e->insn->op == SX_OP_VMXON ? sx_vmx_vmxon_refused(e->vmx, e->l1, &e->result)
 				       : sx_vmx_refused(e->vmx, e->l1, &e->result))
 		return;
+	if (e->insn->op == SX_OP_VMXON && e->vmx->on) {
+		e->result = sx_vmx_fail(e->vmx, SX_VMERR_VMXON_IN_ROOT); /* reads no operand */
+		return;
+	}
 	if (!load_memory(e, &gpa, sizeof(gpa)))
 		return;
 	if (e->insn->op == SX_OP_VMXON)

@@ -81,7 +81,7 @@ static bool by_instruction(uint32_t reason)
 	}
 }
 
-/* Does what led to the exit put RF into the RFLAGS that it pushes: 3A 6.8.3, faults do. */
+/* Does what led to the exit put RF into the RFLAGS that it pushes: 3B 18.3.1.1, faults do. */
 static bool pushes_rf(const struct sx_vmx_exit *exit)
 {
 	unsigned vector = SX_INTR_VECTOR(exit->intr_info);
@@ -99,12 +99,42 @@ static bool pushes_rf(const struct sx_vmx_exit *exit)
 	}
 }
 
+/* INT3, INTO and INT1 have cleared RF before they raise anything: 3B 18.3.1.1. */
+static bool by_software_exception(const struct sx_vmx_exit *exit)
+{
+	unsigned type = SX_INTR_TYPE(exit->intr_info);
+
+	return exit->reason == SX_VMEXIT_EXCEPTION_NMI &&
+	       (type == SX_INTR_SOFT_EXC || type == SX_INTR_PRIVILEGED);
+}
+
 /* 28.3.3 on RFLAGS.RF; for all other exits it is L2's. */
 static uint64_t saved_rflags(uint64_t rflags, const struct sx_vmx_exit *exit)
 {
-	if (by_instruction(exit->reason))
+	if (by_instruction(exit->reason) || by_software_exception(exit))
 		return rflags & ~SX_X86_RFLAGS_RF;
 	return pushes_rf(exit) ? rflags | SX_X86_RFLAGS_RF : rflags;
+}
+
+/* 28.3.4: debug exceptions stay pending over few exits, the others have none that could be. */
+static uint64_t saved_pending_dbg(const struct sx_vmx_cpu *cpu, const struct sx_vmx_exit *exit)
+{
+	uint32_t event = exit->reason == SX_VMEXIT_EXCEPTION_NMI ? exit->intr_info : 0;
+	bool hardware = (event & SX_INTR_VALID) && SX_INTR_TYPE(event) == SX_INTR_HARDWARE;
+
+	switch (exit->reason) {
+	case SX_VMEXIT_INIT:
+	case SX_VMEXIT_TPR_THRESHOLD:
+	case SX_VMEXIT_MONITOR_TRAP:
+		return cpu->pending_dbg;
+	default:
+		break;
+	}
+	if (hardware && SX_INTR_VECTOR(event) == SX_VEC_MC)
+		return cpu->pending_dbg;
+	if (hardware && SX_INTR_VECTOR(event) == SX_VEC_DB)
+		return 0;
+	return cpu->interruptibility & SX_BLOCK_MOV_SS ? cpu->pending_dbg : 0;
 }
 
 /* 28.3.3, 28.3.4; the IA-32e mode guest control follows LMA: A.6 bit 5. */
@@ -119,7 +149,7 @@ static void save_rest(struct sx_vmx *vmx, const struct sx_vmx_guest_state *l2,
 	SET(vmx, GUEST_RFLAGS, saved_rflags(cpu->rflags, exit));
 	SET(vmx, GUEST_ACTIVITY, cpu->activity);
 	SET(vmx, GUEST_INTERRUPTIBILITY, cpu->interruptibility);
-	SET(vmx, GUEST_PENDING_DBG, cpu->pending_dbg);
+	SET(vmx, GUEST_PENDING_DBG, saved_pending_dbg(cpu, exit));
 	if (exit_controls(vmx) & SX_EXITC_SAVE_TIMER)
 		SET(vmx, GUEST_PREEMPTION_TIMER, l2->timer);
 	if (cpu2_controls(vmx) & SX_CPU2_EPT) {

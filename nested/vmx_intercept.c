@@ -171,6 +171,28 @@ static bool interrupt_window(const struct sx_vmx *vmx, const struct sx_vmx_cpu *
 	       cpu->activity != SX_ACTIVITY_SHUTDOWN;
 }
 
+/* 26.2, 27.7.3: debug exceptions that L2 takes before its next instruction. */
+static bool debug_exception(const struct sx_vmx_cpu *cpu)
+{
+	return (cpu->pending_dbg & (SX_PENDING_DBG_BS | SX_PENDING_DBG_BP)) &&
+	       !(cpu->interruptibility & SX_BLOCK_MOV_SS) && cpu->activity != SX_ACTIVITY_SHUTDOWN;
+}
+
+/* The exits to which debug exceptions have priority. */
+static bool low_priority(const struct sx_vmx *vmx, const struct sx_vmx_guest_state *l2,
+			 struct sx_vmx_exit *exit)
+{
+	if (l2->timer_active && l2->timer == 0)
+		exit->reason = SX_VMEXIT_PREEMPTION_TIMER;
+	else if (nmi_window(vmx, &l2->cpu))
+		exit->reason = SX_VMEXIT_NMI_WINDOW;
+	else if (interrupt_window(vmx, &l2->cpu))
+		exit->reason = SX_VMEXIT_INTR_WINDOW;
+	else
+		return false;
+	return true;
+}
+
 bool sx_vmx_pending(const struct sx_vmx *vmx, const struct sx_vmx_guest_state *l2,
 		    struct sx_vmx_exit *exit)
 {
@@ -183,13 +205,7 @@ bool sx_vmx_pending(const struct sx_vmx *vmx, const struct sx_vmx_guest_state *l
 		exit->reason = SX_VMEXIT_TPR_THRESHOLD;
 	else if (mtf)
 		exit->reason = SX_VMEXIT_MONITOR_TRAP;
-	else if (l2->timer_active && l2->timer == 0)
-		exit->reason = SX_VMEXIT_PREEMPTION_TIMER;
-	else if (nmi_window(vmx, &l2->cpu))
-		exit->reason = SX_VMEXIT_NMI_WINDOW;
-	else if (interrupt_window(vmx, &l2->cpu))
-		exit->reason = SX_VMEXIT_INTR_WINDOW;
 	else
-		return false;
+		return !debug_exception(&l2->cpu) && low_priority(vmx, l2, exit);
 	return true;
 }

@@ -98,8 +98,9 @@ bool sx_vmx_on_msr(const struct sx_vmx *vmx, uint32_t index, bool write, struct 
 
 /*
  * What exits before L2's next instruction, by priority (26.2, 26.5, 27.7): TPR below threshold,
- * a pending monitor trap that was injected, preemption timer at 0, NMI window, interrupt window.
- * Ask after an entry's event has been delivered, and again whenever L2's state has changed.
+ * a pending monitor trap that was injected, then, unless a debug exception is pending, which L2
+ * takes first, preemption timer at 0, NMI window, interrupt window. Ask after an entry's event has
+ * been delivered, and again whenever L2's state has changed.
  */
 bool sx_vmx_pending(const struct sx_vmx *vmx, const struct sx_vmx_guest_state *l2,
 		    struct sx_vmx_exit *exit);

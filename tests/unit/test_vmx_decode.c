@@ -340,6 +340,19 @@ static void a_life_in_bytes(void **state)
 	assert_int_equal(w.l2.cpu.rip, 0x4000);
 }
 
+/* 31.3, VMXON: only outside of VMX operation is its operand read. */
+static void vmxon_in_vmx_operation_reads_no_operand(void **state)
+{
+	(void)state;
+	world_init_current(&w);
+	w.l1.gpr[SX_RAX] = UINT64_C(1) << 63;
+	assert_int_equal(EXECUTE(0xf3, 0x0f, 0xc7, 0x30).error, SX_VMERR_VMXON_IN_ROOT);
+	w.l1.gpr[SX_RAX] = w.fault_page = 0x5000;
+	assert_int_equal(EXECUTE(0xf3, 0x0f, 0xc7, 0x30).error, SX_VMERR_VMXON_IN_ROOT);
+	w.vmx.on = false;
+	expect_fault(EXECUTE(0xf3, 0x0f, 0xc7, 0x30), SX_VEC_PF, 0x5000);
+}
+
 static void vmread_in_32_bit_mode(void **state)
 {
 	(void)state;
@@ -427,6 +440,7 @@ int main(void)
 		cmocka_unit_test(instructions_at_page_ends),
 		cmocka_unit_test(truncated_fetch_names_the_next_byte),
 		cmocka_unit_test(a_life_in_bytes),
+		cmocka_unit_test(vmxon_in_vmx_operation_reads_no_operand),
 		cmocka_unit_test(vmread_in_32_bit_mode),
 		cmocka_unit_test(order_of_faults),
 		cmocka_unit_test(instruction_information),

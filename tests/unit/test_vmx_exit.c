@@ -127,7 +127,7 @@ static void guest_state_is_saved(void **state)
 	w.l2.cpu.efer = 0xd00;
 	w.l2.cpu.activity = SX_ACTIVITY_HLT;
 	w.l2.cpu.interruptibility = SX_BLOCK_NMI;
-	w.l2.cpu.pending_dbg = 0x4000;
+	w.l2.cpu.pending_dbg = 0x4000; /* of no exit by an instruction */
 	for (unsigned i = 0; i < SX_SEG_COUNT; i++)
 		w.l2.cpu.seg[i] = (struct sx_vmx_segment){
 			.selector = (uint16_t)(i + 1), .base = i + 2, .limit = i + 3, .ar = i + 4};
@@ -144,7 +144,7 @@ static void guest_state_is_saved(void **state)
 	assert_int_equal(field(&w, SX_VMCS_GUEST_EFER), 0xd00);
 	assert_int_equal(field(&w, SX_VMCS_GUEST_ACTIVITY), SX_ACTIVITY_HLT);
 	assert_int_equal(field(&w, SX_VMCS_GUEST_INTERRUPTIBILITY), SX_BLOCK_NMI);
-	assert_int_equal(field(&w, SX_VMCS_GUEST_PENDING_DBG), 0x4000);
+	assert_int_equal(field(&w, SX_VMCS_GUEST_PENDING_DBG), 0);
 	for (uint32_t i = 0; i < SX_SEG_COUNT; i++) {
 		assert_int_equal(field(&w, SX_VMCS_GUEST_ES_SEL + 2 * i), i + 1);
 		assert_int_equal(field(&w, SX_VMCS_GUEST_ES_BASE + 2 * i), i + 2);
@@ -199,8 +199,45 @@ static void rf_is_saved_as_the_cause_of_the_exit_has_it(void **state)
 	assert_int_equal(saved_rf(&exit, 0), SX_X86_RFLAGS_RF);
 	exit.intr_info = SX_INTR_INFO(SX_INTR_HARDWARE, SX_VEC_DB); /* a trap, perhaps */
 	assert_int_equal(saved_rf(&exit, 0), 0);
+	assert_int_equal(saved_rf(&exit, SX_X86_RFLAGS_RF), SX_X86_RFLAGS_RF);
 	exit.intr_info = SX_INTR_INFO(SX_INTR_SOFT_EXC, SX_VEC_BP);
-	assert_int_equal(saved_rf(&exit, 0), 0);
+	assert_int_equal(saved_rf(&exit, SX_X86_RFLAGS_RF), 0);
+	exit.intr_info = SX_INTR_INFO(SX_INTR_PRIVILEGED, SX_VEC_DB);
+	assert_int_equal(saved_rf(&exit, SX_X86_RFLAGS_RF), 0);
+}
+
+static uint64_t saved_pending(uint32_t reason, uint32_t intr_info, uint32_t blocking)
+{
+	const struct sx_vmx_exit exit = {.reason = reason, .intr_info = intr_info};
+
+	start();
+	enter();
+	w.l2.cpu.pending_dbg = SX_PENDING_DBG_BS | 1;
+	w.l2.cpu.interruptibility = blocking;
+	assert_int_equal(sx_vmx_exit(&w.vmx, &w.l2, &exit, &w.l1).outcome, SX_VMX_SUCCEED);
+	return field(&w, SX_VMCS_GUEST_PENDING_DBG);
+}
+
+/* 28.3.4 */
+static void debug_exceptions_stay_pending_over_few_exits(void **state)
+{
+	const uint32_t mc = SX_INTR_INFO(SX_INTR_HARDWARE, SX_VEC_MC);
+	const uint32_t db = SX_INTR_INFO(SX_INTR_HARDWARE, SX_VEC_DB);
+	const uint32_t pf = SX_INTR_INFO(SX_INTR_HARDWARE, SX_VEC_PF);
+	const uint64_t kept = SX_PENDING_DBG_BS | 1;
+
+	(void)state;
+	assert_int_equal(saved_pending(SX_VMEXIT_INIT, 0, 0), kept);
+	assert_int_equal(saved_pending(SX_VMEXIT_TPR_THRESHOLD, 0, 0), kept);
+	assert_int_equal(saved_pending(SX_VMEXIT_MONITOR_TRAP, 0, 0), kept);
+	assert_int_equal(saved_pending(SX_VMEXIT_EXCEPTION_NMI, mc, 0), kept);
+	assert_int_equal(saved_pending(SX_VMEXIT_CPUID, 0, SX_BLOCK_MOV_SS), kept);
+	assert_int_equal(saved_pending(SX_VMEXIT_EXCEPTION_NMI, pf, SX_BLOCK_MOV_SS), kept);
+	assert_int_equal(saved_pending(SX_VMEXIT_EXCEPTION_NMI, db, SX_BLOCK_MOV_SS), 0);
+	assert_int_equal(saved_pending(SX_VMEXIT_EXCEPTION_NMI, pf, 0), 0);
+	assert_int_equal(saved_pending(SX_VMEXIT_CPUID, mc, SX_BLOCK_STI), 0);
+	assert_int_equal(saved_pending(SX_VMEXIT_EXT_INTR, 0, 0), 0);
+	assert_int_equal(saved_pending(SX_VMEXIT_EPT_VIOLATION, 0, 0), 0);
 }
 
 /* 28.3.2: bits 31:17 and 11:8 are saved as 0. */
@@ -362,6 +399,7 @@ int main(void)
 		cmocka_unit_test(exit_information_is_complete),
 		cmocka_unit_test(guest_state_is_saved),
 		cmocka_unit_test(rf_is_saved_as_the_cause_of_the_exit_has_it),
+		cmocka_unit_test(debug_exceptions_stay_pending_over_few_exits),
 		cmocka_unit_test(reserved_access_rights_are_not_saved),
 		cmocka_unit_test(what_is_not_asked_for_is_not_saved),
 		cmocka_unit_test(the_entry_control_follows_lma),

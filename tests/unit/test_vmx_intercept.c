@@ -285,6 +285,11 @@ static void priorities(void **state)
 	sx_vmx_pending(&w.vmx, &w.l2, &x);
 	assert_int_equal(x.reason, SX_VMEXIT_MONITOR_TRAP);
 	w.l2.event.info = 0;
+	w.l2.cpu.pending_dbg = SX_PENDING_DBG_BS; /* L2's debug exception comes first: 27.7.3 */
+	assert_false(sx_vmx_pending(&w.vmx, &w.l2, &x));
+	w.l2.cpu.pending_dbg = SX_PENDING_DBG_B03; /* none that is enabled */
+	assert_true(sx_vmx_pending(&w.vmx, &w.l2, &x));
+	w.l2.cpu.pending_dbg = 0;
 	sx_vmx_pending(&w.vmx, &w.l2, &x);
 	assert_int_equal(x.reason, SX_VMEXIT_PREEMPTION_TIMER);
 	w.l2.timer = 1;

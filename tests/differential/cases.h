@@ -8,11 +8,18 @@
 #define DIFF_COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
 void diff_cases_capabilities(void);
+void diff_cases_before_vmxon(void); /* leaves in VMX operation */
+void diff_cases_instructions(void);
+void diff_cases_fields(void);
 void diff_cases_controls(void);
 void diff_cases_injection(void);
 void diff_cases_host(void);
 void diff_cases_guest(void);
 void diff_cases_segments(void);
+void diff_cases_exits(void);
+void diff_cases_nonreg(void);
+void diff_cases_order(void);
+void diff_cases_after(void); /* leaves VMX operation */
 
 /* A case for each bit of @bits: an entry on @base with that bit of the field inverted. */
 void diff_flip(const char *name, const struct diff_vmcs *base, uint32_t encoding, uint64_t bits);

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <stddef.h>
+
 #include "tests/differential/entry.h"
 
 struct field {

@@ -106,17 +106,21 @@ void diff_say_end(const struct diff_case *c, const struct diff_end *end)
 struct diff_end diff_step(const struct diff_case *c, const uint8_t *code, unsigned length,
 			  uint64_t gpr[GPRS])
 {
-	uint64_t before[GPRS];
+	const volatile uint64_t *operand = diff_at(AT_OPERAND);
+	uint64_t before[GPRS], word;
 	struct diff_host host;
 	struct diff_end end;
 
 	for (unsigned i = 0; i < GPRS; i++)
 		before[i] = gpr[i];
+	word = *operand;
 	end = diff_execute(code, length, gpr, &host);
 	diff_say_end(c, &end);
 	for (unsigned i = 0; i < GPRS; i++)
 		if (gpr[i] != before[i])
 			diff_say(" r%u=%x", i, gpr[i]);
+	if (*operand != word)
+		diff_say(" memory=%x", *operand);
 	diff_say("\n");
 	return end;
 }

@@ -19,7 +19,10 @@ struct diff_case diff_case(const char *format, ...);
 /* "CASE:" and how the instruction ended; the caller ends the line. Registers are those it left. */
 void diff_say_end(const struct diff_case *c, const struct diff_end *end);
 
-/* Execute one instruction as a step of @c and say all of it, with the registers that changed. */
+/*
+ * Execute one instruction as a step of @c and say what came of it, with the registers that changed
+ * and what then is at AT_OPERAND if that did.
+ */
 struct diff_end diff_step(const struct diff_case *c, const uint8_t *code, unsigned length,
 			  uint64_t gpr[GPRS]);
 

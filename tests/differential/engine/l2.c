@@ -46,6 +46,7 @@ static bool deliver(struct engine *e, unsigned vector, bool has_error, uint32_t 
 		push(cpu, error);
 	cpu->rflags &= ~(SX_X86_RFLAGS_TF | SX_X86_RFLAGS_IF | SX_X86_RFLAGS_RF |
 			 UINT64_C(0x4000)); /* NT */
+	cpu->interruptibility &= ~(SX_BLOCK_STI | SX_BLOCK_MOV_SS);
 	cpu->rip = (gate[0] & 0xffff) | (gate[0] >> 48) << 16 | gate[1] << 32;
 	return true;
 }
@@ -75,6 +76,25 @@ enum engine_step engine_raise(struct engine *e, const struct sx_vmx_exception *e
 		       : ENGINE_UNKNOWN;
 }
 
+/* 27.7.3 */
+static bool debug_pends(const struct sx_vmx_cpu *cpu)
+{
+	return (cpu->pending_dbg & (SX_PENDING_DBG_BS | SX_PENDING_DBG_BP)) &&
+	       !(cpu->interruptibility & SX_BLOCK_MOV_SS) && cpu->activity == SX_ACTIVE;
+}
+
+static enum engine_step raise_debug(struct engine *e, struct sx_vmx_exit *exit)
+{
+	const struct sx_vmx_exception db = {
+		.vector = SX_VEC_DB,
+		.type = SX_INTR_HARDWARE,
+		.qualification = e->l2.cpu.pending_dbg & (SX_PENDING_DBG_BS | SX_PENDING_DBG_B03),
+	};
+
+	e->l2.cpu.pending_dbg = 0;
+	return engine_raise(e, &db, exit);
+}
+
 static enum engine_step step(struct engine *e, struct sx_vmx_exit *exit)
 {
 	const struct sx_vmx_exception gp = {
@@ -85,6 +105,8 @@ static enum engine_step step(struct engine *e, struct sx_vmx_exit *exit)
 
 	if (sx_vmx_pending(&e->vmx, &e->l2, exit))
 		return ENGINE_EXIT;
+	if (debug_pends(&e->l2.cpu))
+		return raise_debug(e, exit);
 	if (e->l2.cpu.activity != SX_ACTIVE)
 		return ENGINE_UNKNOWN;
 	if (!canonical(e->l2.cpu.rip))

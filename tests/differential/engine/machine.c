@@ -257,12 +257,17 @@ struct diff_end diff_execute(const uint8_t *code, unsigned length, uint64_t gpr[
 	uint64_t rsp = gpr[RSP];
 	bool entered;
 
+	memset(diff_at(AT_CODE), 0, SX_VMX_MAX_INSN + 8); /* what is fetched goes on */
 	memcpy(diff_at(AT_CODE), code, length);
 	reset_l1(&e->l1);
 	memcpy(e->l1.gpr, gpr, sizeof(e->l1.gpr));
 	e->l1.gpr[SX_RSP] = HOST_RSP;
 	e->l1.rip = AT_CODE;
-	result = sx_vmx_execute(&e->vmx, &e->l1, code, length, &e->l2);
+	if (length > 2 && code[0] == 0x8e && code[1] == 0xd0) { /* MOV SS, EAX before another */
+		e->l1.interruptibility = SX_BLOCK_MOV_SS;
+		e->l1.rip += 2;
+	}
+	result = sx_vmx_execute(&e->vmx, &e->l1, diff_at(e->l1.rip), SX_VMX_MAX_INSN, &e->l2);
 	entered = result.outcome == SX_VMX_ENTERED;
 	if (entered)
 		result = run_l2(e);

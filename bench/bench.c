@@ -9,6 +9,7 @@
 #include "bench/boot.h"
 #include "bench/exits.h"
 #include "bench/linux_io.h"
+#include "bench/nested.h"
 #include "bench/nested_linux.h"
 #include "bench/plot.h"
 #include "bench/suite.h"
@@ -38,9 +39,10 @@ static const struct suite suites[] = {
 	 "                       fio and iperf3, beside QEMU's",
 	 "What a request or a packet costs, trapped and split", sx_virtio_run, sx_linux_io_run},
 	{"nested",
-	 "KVM's own nesting: with --kernel and --initrd of a Linux guest that runs an\n"
-	 "                       L2, whose exits this host's KVM has to handle, too",
-	 "What an operation of L2 costs", NULL, sx_nested_linux_run},
+	 "an L2 whose L1 is a micro-guest, by VMX on separate cores; with --kernel\n"
+	 "                       and --initrd of a Linux guest that runs an L2, by KVM's own\n"
+	 "                       nesting",
+	 "What an operation of L2 costs", sx_nested_run, sx_nested_linux_run},
 	{"boot",
 	 "how long Linux takes to its init, beside QEMU's microvm, and the\n"
 	 "                       VMM's memory; needs --kernel and --initrd",

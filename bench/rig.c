@@ -59,6 +59,7 @@ static int build(struct sx_rig *rig, const struct sx_rig_config *config, struct 
 		.wait = SX_WAIT_POLL,
 		.sidecores = &rig->sidecore,
 		.sidecore_count = 1,
+		.nested = config->nested,
 		.place = rig->place,
 		.argument = config->plugged_count ? SX_PC_ECAM : 0,
 	};

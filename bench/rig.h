@@ -43,6 +43,7 @@ struct sx_rig_config {
 	const struct sx_plugged *plugged;
 	unsigned plugged_count;
 	enum sx_mode device_mode;
+	bool nested; /* the guest is a hypervisor; it begins in SX_NESTED_TRAP */
 };
 
 /* Build it, bind the calling thread to the guest core, run the guest up to its first yield. */

@@ -33,6 +33,8 @@ static void describe_memory(struct sx_boot *b)
 	add_range(b, SX_PC_FIRMWARE, SX_PC_EXTENDED, SX_BOOT_RESERVED);
 	add_range(b, SX_PC_EXTENDED, r->low_end, SX_BOOT_RAM);
 	add_range(b, SX_PC_ECAM, SX_PC_ECAM + SX_PC_ECAM_SIZE, SX_BOOT_RESERVED);
+	if (r->vmx_lines)
+		add_range(b, SX_PC_VMX_LINES, SX_PC_VMX_END, SX_BOOT_RESERVED);
 	add_range(b, SX_PC_HIGH, SX_PC_HIGH + r->high_size, SX_BOOT_RAM);
 }
 

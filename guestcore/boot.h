@@ -27,6 +27,7 @@ struct sx_boot_request {
 	sx_gpa low_end;     /* memory is [0, low_end) ... */
 	uint64_t high_size; /* ... and [SX_PC_HIGH, + high_size) */
 	sx_gpa rsdp;        /* of the ACPI tables; 0: there are none */
+	bool vmx_lines;     /* something lies at SX_PC_VMX_LINES */
 };
 
 enum sx_boot_mode {

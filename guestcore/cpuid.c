@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ipc/wire/vmx_line.h"
+
 enum leaf {
 	LEAF_MAX = 0x0,
 	LEAF_FEATURES = 0x1,
@@ -18,6 +20,7 @@ enum leaf {
 	LEAF_SVM = 0x8000000a,
 	LEAF_AMD_CACHES = 0x8000001d,
 	LEAF_AMD_TOPOLOGY = 0x8000001e,
+	LEAF_INTEL_LAST = LEAF_EXT_SIZES, /* of the extended leaves */
 };
 
 #define BIT(N) (1u << (N))
@@ -33,6 +36,17 @@ enum leaf {
 #define ECX_CMP_LEGACY BIT(1)
 #define ECX_SVM        BIT(2)
 #define ECX_TOPOLOGY   BIT(22)
+
+/* What Intel defines of leaf 0x80000001; the rest is AMD's. */
+#define INTEL_ECX (BIT(0) | BIT(5) | BIT(8))                        /* LAHF, LZCNT, PREFETCHW */
+#define INTEL_EDX (BIT(11) | BIT(20) | BIT(26) | BIT(27) | BIT(29)) /* SYSCALL, NX, pages, ... */
+
+#define GENUINE_EBX 0x756e6547u /* "Genu" */
+#define GENUINE_EDX 0x49656e69u /* "ineI" */
+#define GENUINE_ECX 0x6c65746eu /* "ntel" */
+
+/* A Skylake of 2015, which kernels know well: family 6, model 5EH, stepping 3. */
+#define INTEL_MODEL 0x506e3u
 
 #define KVM_HINT_REALTIME BIT(0)
 
@@ -240,13 +254,91 @@ static void shape_kvm(const struct sx_cpuid *c, bool dedicated)
 	e->edx |= dedicated ? KVM_HINT_REALTIME : 0;
 }
 
+/* ---- a processor with VMX that KVM does not have ---- */
+
+/* Leaves and bits that AMD has for itself go; a cache is described alike by both. */
+static void drop_amd(struct sx_cpuid *c)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < c->table->nent; i++) {
+		struct kvm_cpuid_entry2 e = c->table->entries[i];
+
+		if (e.function == LEAF_AMD_CACHES)
+			e.function = LEAF_CACHES;
+		if (e.function > LEAF_INTEL_LAST)
+			continue;
+		if (e.function == LEAF_EXT_MAX)
+			e = (struct kvm_cpuid_entry2){.function = LEAF_EXT_MAX,
+						      .eax = LEAF_INTEL_LAST};
+		if (e.function == LEAF_EXT_FEATURES) {
+			e.ecx &= INTEL_ECX;
+			e.edx &= INTEL_EDX;
+		}
+		if (e.function == LEAF_EXT_SIZES)
+			e.ecx = 0;
+		c->table->entries[kept++] = e;
+	}
+	c->table->nent = kept;
+}
+
+/*
+ * A hypervisor that uses VMX first looks who made the processor. Which one it is says little else
+ * to a kernel: features have bits of their own.
+ */
+static void make_intel(struct sx_cpuid *c)
+{
+	struct kvm_cpuid_entry2 *vendor = sx_cpuid_find(c, LEAF_MAX, 0);
+	struct kvm_cpuid_entry2 *features = sx_cpuid_find(c, LEAF_FEATURES, 0);
+
+	if (!vendor || vendor->ebx == GENUINE_EBX)
+		return;
+	drop_amd(c);
+	vendor->ebx = GENUINE_EBX;
+	vendor->edx = GENUINE_EDX;
+	vendor->ecx = GENUINE_ECX;
+	if (features)
+		features->eax = INTEL_MODEL;
+}
+
+static int shape_vmx(struct sx_cpuid *c, const struct sx_cpuid_lines *lines)
+{
+	const struct kvm_cpuid_entry2 signature = {
+		.function = SX_LINE_CPUID_SIGNATURE,
+		.eax = SX_LINE_CPUID_PLACE,
+		.ebx = SX_LINE_SIGNATURE_EBX,
+		.ecx = SX_LINE_SIGNATURE_ECX,
+		.edx = SX_LINE_SIGNATURE_EDX,
+	};
+	const struct kvm_cpuid_entry2 place = {
+		.function = SX_LINE_CPUID_PLACE,
+		.eax = SX_WIRE_VERSION,
+		.ebx = lines->count,
+		.ecx = (uint32_t)lines->gpa,
+		.edx = (uint32_t)(lines->gpa >> 32),
+	};
+	struct kvm_cpuid_entry2 *features;
+	int rc;
+
+	make_intel(c);
+	features = sx_cpuid_find(c, LEAF_FEATURES, 0);
+	if (features)
+		features->ecx |= ECX_VMX;
+	rc = add(c, &signature);
+	return rc < 0 ? rc : add(c, &place);
+}
+
 int sx_cpuid_shape(struct sx_cpuid *c, const struct sx_cpuid_config *config)
 {
-	int rc;
+	int rc = 0;
 
 	if (!config->nested)
 		drop(c, LEAF_SVM);
 	shape_features(c, config);
+	if (config->lines.count)
+		rc = shape_vmx(c, &config->lines);
+	if (rc < 0)
+		return rc;
 	shape_caches(c, &config->shape);
 	shape_amd(c, &config->shape);
 	shape_kvm(c, config->dedicated);

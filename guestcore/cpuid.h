@@ -13,11 +13,19 @@
 #include "guestcore/placement_guest.h"
 #include "guestcore/vcpu.h"
 
+/* Where a guest finds VMX that is not KVM's. */
+struct sx_cpuid_lines {
+	uint64_t gpa;   /* L1-physical address of the first VMX line (ipc/wire/vmx_line.h) */
+	uint32_t count; /* 0: there are none */
+};
+
 struct sx_cpuid_config {
 	struct sx_cpu_shape shape; /* the vCPUs' APIC IDs are 0 and up */
 	bool nested;               /* show VMX and SVM where KVM has them */
 	bool dedicated;            /* vCPUs have cores for themselves: KVM_HINTS_REALTIME */
 	bool tsc_deadline;         /* KVM's local APIC has the mode */
+	/* If there are any, an Intel processor with VMX is shown, whatever the host has. */
+	struct sx_cpuid_lines lines;
 };
 
 #define SX_CPUID_MAX 256 /* entries */

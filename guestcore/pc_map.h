@@ -18,6 +18,9 @@
 #define SX_PC_PCI_LOW_END  0xDFFFFFFF /* its last byte */
 #define SX_PC_ECAM         0xE0000000
 #define SX_PC_ECAM_SIZE    0x100000
+#define SX_PC_VMX_LINES    0xE0200000 /* of guests that nest: ipc/wire/vmx_line.h */
+#define SX_PC_VMX_KICK     0xE03FF000 /* the page behind the last of them */
+#define SX_PC_VMX_END      0xE0400000
 #define SX_PC_IOAPIC       0xFEC00000
 #define SX_PC_LAPIC        0xFEE00000
 #define SX_PC_HIGH         0x100000000

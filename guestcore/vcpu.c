@@ -189,6 +189,23 @@ static int exit_io(struct sx_vcpu *v, struct sx_error *err)
 	return action;
 }
 
+/* KVM_EXIT_X86_RDMSR and WRMSR: what is not 0 in `error` becomes a #GP. */
+static int exit_msr(struct sx_vcpu *v)
+{
+	struct kvm_run *run = v->run;
+	const struct sx_msr_sink *to = &v->msrs;
+	uint64_t value = run->msr.data;
+	int rc;
+
+	if (run->exit_reason == KVM_EXIT_X86_RDMSR)
+		rc = to->read(to->ctx, v->index, run->msr.index, &value);
+	else
+		rc = to->write(to->ctx, v->index, run->msr.index, value);
+	run->msr.data = value;
+	run->msr.error = rc < 0;
+	return SX_EXIT_CONTINUE;
+}
+
 static uint64_t rip_of(const struct sx_vcpu *v)
 {
 	struct kvm_regs regs = {0};
@@ -218,6 +235,9 @@ static int handle_exit(struct sx_vcpu *v, struct sx_error *err)
 		return exit_mmio(v, err);
 	case KVM_EXIT_IO:
 		return exit_io(v, err);
+	case KVM_EXIT_X86_RDMSR:
+	case KVM_EXIT_X86_WRMSR:
+		return exit_msr(v);
 	case KVM_EXIT_INTR:
 		return SX_EXIT_CONTINUE;
 	case KVM_EXIT_SHUTDOWN:

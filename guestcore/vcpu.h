@@ -15,6 +15,16 @@
 
 struct kvm_run;
 
+/*
+ * Who answers for the MSRs that sx_vm_take_msrs() took from KVM. On the vCPU's thread, as an exit
+ * sink: 0, or a negative errno: the guest takes a #GP.
+ */
+struct sx_msr_sink {
+	int (*read)(void *ctx, unsigned vcpu, uint32_t index, uint64_t *value);
+	int (*write)(void *ctx, unsigned vcpu, uint32_t index, uint64_t value);
+	void *ctx;
+};
+
 struct sx_vcpu {
 	struct sx_vm *vm;
 	unsigned index;
@@ -22,6 +32,7 @@ struct sx_vcpu {
 	struct kvm_run *run;
 	struct sx_stats stats;    /* fd -1 when this KVM offers none */
 	struct sx_exit_sink sink; /* changed only while the vCPU is not in sx_vcpu_run() */
+	struct sx_msr_sink msrs;  /* likewise; there if sx_vm_take_msrs() was used */
 	uint32_t stop;            /* 1: leave the run loop. Set by any thread */
 	pthread_mutex_t lent_lock; /* of `lent` */
 	struct kvm_run *lent;      /* of the vCPU that the thread runs in this one's stead */

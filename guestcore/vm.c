@@ -354,6 +354,39 @@ int sx_vm_keep_idle_in_guest(struct sx_vm *vm, struct sx_error *err)
 	return 0;
 }
 
+/* What the filter denies comes out as an exit, for which KVM_CAP_X86_USER_SPACE_MSR asks. */
+int sx_vm_take_msrs(struct sx_vm *vm, const struct sx_msr_range *range, unsigned count,
+		    struct sx_error *err)
+{
+	static const uint64_t none[(SX_VM_MAX_MSRS + 63) / 64];
+	struct kvm_enable_cap cap = {.cap = KVM_CAP_X86_USER_SPACE_MSR,
+				     .args = {KVM_MSR_EXIT_REASON_FILTER}};
+	struct kvm_msr_filter filter = {.flags = KVM_MSR_FILTER_DEFAULT_ALLOW};
+	int rc;
+
+	if (count > SX_VM_MAX_MSR_RANGES)
+		return sx_fail(err, -EINVAL, "at most %d ranges of MSRs can be taken",
+			       SX_VM_MAX_MSR_RANGES);
+	for (unsigned i = 0; i < count; i++) {
+		if (range[i].count < 1 || range[i].count > SX_VM_MAX_MSRS)
+			return sx_fail(err, -EINVAL, "a range of MSRs has 1 to %d", SX_VM_MAX_MSRS);
+		filter.ranges[i] = (struct kvm_msr_filter_range){
+			.flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE,
+			.base = range[i].first,
+			.nmsrs = range[i].count,
+			.bitmap = (uint8_t *)(uintptr_t)none,
+		};
+	}
+	rc = sx_ioctl(vm->fd, KVM_ENABLE_CAP, &cap);
+	if (rc == 0)
+		rc = sx_ioctl(vm->fd, KVM_X86_SET_MSR_FILTER, &filter);
+	if (rc < 0)
+		return sx_fail(err, rc,
+			       "KVM does not let go of MSRs: %s; use a kernel from 5.10 on",
+			       strerror(-rc));
+	return 0;
+}
+
 static int ioeventfd(const struct sx_vm *vm, sx_gpa gpa, unsigned size, int fd, unsigned flags)
 {
 	struct kvm_ioeventfd e = {.addr = gpa, .len = size, .fd = fd, .flags = flags};

@@ -76,6 +76,22 @@ int sx_vm_add_timer(struct sx_vm *vm, struct sx_error *err);
  */
 int sx_vm_keep_idle_in_guest(struct sx_vm *vm, struct sx_error *err);
 
+/* MSRs from @first on. */
+struct sx_msr_range {
+	uint32_t first;
+	uint32_t count; /* 1 to SX_VM_MAX_MSRS */
+};
+
+#define SX_VM_MAX_MSRS       64
+#define SX_VM_MAX_MSR_RANGES 16
+
+/*
+ * Have guests' RDMSR and WRMSR of these exit to each vCPU's `msrs` (guestcore/vcpu.h), whatever KVM
+ * itself would say. Before the first vCPU runs.
+ */
+int sx_vm_take_msrs(struct sx_vm *vm, const struct sx_msr_range *range, unsigned count,
+		    struct sx_error *err);
+
 /*
  * Have KVM turn a write of @size bytes (0: any size) at @gpa into a signal on eventfd @fd, in the
  * kernel, without an exit to userspace. The trap-mode doorbell that benchmarks compare with.

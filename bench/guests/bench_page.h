@@ -37,6 +37,18 @@ enum sx_bench_op {
 	SX_BENCH_NET_FORWARD,
 	/* Make rings and interrupts as `how` says; they stay so. Not measured, no samples. */
 	SX_BENCH_PREPARE,
+
+	/*
+	 * Of the guest `nested`, which is L1; a sample is one round trip of its L2, or, of CPUID
+	 * and PASSTHROUGH, `messages` operations of L2 without one, timed by itself.
+	 */
+	SX_BENCH_L2_NOTHING, /* what there is besides these operations: one port write */
+	SX_BENCH_L2_CPUID,
+	SX_BENCH_L2_PIO,
+	SX_BENCH_L2_MMIO,
+	SX_BENCH_L2_PASSTHROUGH,
+	SX_BENCH_VMREAD,  /* `messages` VMREADs, each by the handler that #UD comes to */
+	SX_BENCH_VMWRITE, /* the same of VMWRITE */
 };
 
 /* For SX_BENCH_PREPARE. Without any: split rings, and what is used is polled for. */

@@ -69,7 +69,7 @@ struct sx_vmx_line {
 	uint64_t slots[SX_VMCS12_BITMAP_WORDS];
 	/* Written by L0 before a reply. */
 	uint64_t current_vmcs; /* current-VMCS pointer; all ones: none */
-	uint32_t on;      /* 1: in VMX operation */
+	uint32_t on;           /* 1: in VMX operation */
 	uint32_t pad;
 	uint8_t pad_to_l1[SX_CACHE_LINE];
 

@@ -169,6 +169,26 @@ static void the_memory_map_is_that_of_the_pc(void **state)
 	boot_world_close(&w);
 }
 
+static void the_vmx_lines_are_reserved(void **state)
+{
+	static const struct boot_e820_entry expected = {SX_PC_VMX_LINES,
+							SX_PC_VMX_END - SX_PC_VMX_LINES, 2};
+	const struct boot_params *p;
+	struct boot_world w;
+	struct image i;
+
+	(void)state;
+	make(&i);
+	boot_world_open(&w);
+	w.req.high_size = 5ull << 30;
+	w.req.vmx_lines = true;
+	assert_int_equal(load(&w, &i, sizeof(i)), 0);
+	p = boot_at(&w, w.entry.rsi);
+	assert_int_equal(p->e820_entries, 7);
+	assert_memory_equal(&p->e820_table[5], &expected, sizeof(expected));
+	boot_world_close(&w);
+}
+
 static void without_memory_above_4g_the_map_has_none(void **state)
 {
 	const struct boot_params *p;
@@ -472,6 +492,7 @@ int main(void)
 		cmocka_unit_test(the_zero_page_has_the_header_and_nothing_else_of_the_file),
 		cmocka_unit_test(a_short_header_is_taken_up_to_its_end),
 		cmocka_unit_test(the_memory_map_is_that_of_the_pc),
+		cmocka_unit_test(the_vmx_lines_are_reserved),
 		cmocka_unit_test(without_memory_above_4g_the_map_has_none),
 		cmocka_unit_test(initrds_lie_high_one_behind_the_other),
 		cmocka_unit_test(an_initrd_stays_below_the_kernels_limit),

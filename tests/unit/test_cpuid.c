@@ -14,6 +14,7 @@
 #include <errno.h>
 
 #include "guestcore/cpuid.h"
+#include "ipc/wire/vmx_line.h"
 #include "tests/support/placement.h"
 
 #define INDEXED KVM_CPUID_FLAG_SIGNIFCANT_INDEX
@@ -137,6 +138,94 @@ static void vmx_and_svm_are_shown_only_when_asked_for(void **state)
 	assert_int_equal(sx_cpuid_nesting(&c), SX_NESTING_NONE);
 	assert_false(want(&c, 0x80000001, 0)->ecx & 1u << 2);
 	assert_null(sx_cpuid_find(&c, 0x8000000a, 0));
+	sx_cpuid_free(&c);
+}
+
+static void expect_lines(struct sx_cpuid *c)
+{
+	const struct kvm_cpuid_entry2 *signature = want(c, 0x40000100, 0);
+	const struct kvm_cpuid_entry2 *place = want(c, 0x40000101, 0);
+
+	assert_int_equal(signature->eax, 0x40000101);
+	assert_memory_equal(&signature->ebx, "splitxsplitx", 12);
+	assert_int_equal(place->eax, SX_WIRE_VERSION);
+	assert_int_equal(place->ebx, 3);
+	assert_int_equal(place->ecx, 0xe0200000);
+	assert_int_equal(place->edx, 7);
+}
+
+static void with_lines_an_amd_host_shows_an_intel_with_vmx(void **state)
+{
+	struct sx_cpuid_config config = shape(4, 2, 4, 4);
+	struct sx_cpuid c;
+
+	(void)state;
+	config.lines = (struct sx_cpuid_lines){0x7e0200000, 3};
+	make_amd(&c);
+	assert_int_equal(sx_cpuid_shape(&c, &config), 0);
+	assert_memory_equal(&want(&c, 0, 0)->ebx, "Genu", 4);
+	assert_memory_equal(&want(&c, 0, 0)->edx, "ineI", 4);
+	assert_memory_equal(&want(&c, 0, 0)->ecx, "ntel", 4);
+	assert_int_equal(want(&c, 0, 0)->eax, 0xd);
+	assert_int_equal(want(&c, 1, 0)->eax, 0x506e3);
+	assert_true(want(&c, 1, 0)->ecx & 1u << 5);
+	/* Nothing that only AMD has. */
+	assert_int_equal(want(&c, 0x80000000, 0)->eax, 0x80000008);
+	assert_int_equal(want(&c, 0x80000001, 0)->ecx & ~0x121u, 0);
+	assert_int_equal(want(&c, 0x80000008, 0)->ecx, 0);
+	assert_null(sx_cpuid_find(&c, 0x8000000a, 0));
+	assert_null(sx_cpuid_find(&c, 0x8000001d, 0));
+	assert_null(sx_cpuid_find(&c, 0x8000001e, 0));
+	/* Its caches are told the other way, with the guest's sharers: 2 of the first level. */
+	assert_int_equal(want(&c, 4, 0)->eax >> 14 & 0xfff, 1);
+	assert_int_equal(want(&c, 4, 1)->eax >> 14 & 0xfff, 3);
+	expect_lines(&c);
+	sx_cpuid_free(&c);
+}
+
+static void with_lines_an_intel_host_stays_what_it_is(void **state)
+{
+	struct sx_cpuid_config config = shape(1, 1, 1, 1);
+	struct sx_cpuid c;
+
+	(void)state;
+	config.lines = (struct sx_cpuid_lines){0x7e0200000, 3};
+	make_intel(&c);
+	sx_cpuid_find(&c, 0, 0)->ebx = 0x756e6547;
+	sx_cpuid_find(&c, 1, 0)->eax = 0x806f8;
+	sx_cpuid_find(&c, 1, 0)->ecx &= ~(1u << 5);
+	assert_int_equal(sx_cpuid_shape(&c, &config), 0);
+	assert_int_equal(want(&c, 1, 0)->eax, 0x806f8);
+	assert_true(want(&c, 1, 0)->ecx & 1u << 5);
+	expect_lines(&c);
+	sx_cpuid_free(&c);
+}
+
+static void without_lines_there_is_no_leaf_of_ours(void **state)
+{
+	struct sx_cpuid_config config = shape(1, 1, 1, 1);
+	struct sx_cpuid c;
+
+	(void)state;
+	make_amd(&c);
+	assert_int_equal(sx_cpuid_shape(&c, &config), 0);
+	assert_null(sx_cpuid_find(&c, 0x40000100, 0));
+	assert_int_equal(want(&c, 0, 0)->ebx, 0);
+	assert_false(want(&c, 1, 0)->ecx & 1u << 5);
+	sx_cpuid_free(&c);
+}
+
+static void a_table_without_room_for_lines_is_refused(void **state)
+{
+	struct sx_cpuid_config config = shape(1, 1, 1, 1);
+	struct sx_cpuid c;
+
+	(void)state;
+	config.lines = (struct sx_cpuid_lines){0x7e0200000, 3};
+	make_intel(&c);
+	while (c.table->nent < SX_CPUID_MAX)
+		add(&c, (struct kvm_cpuid_entry2){.function = 0x40000002});
+	assert_int_equal(sx_cpuid_shape(&c, &config), -ENOSPC);
 	sx_cpuid_free(&c);
 }
 
@@ -378,6 +467,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_guest_knows_its_hypervisor_and_its_apic),
 		cmocka_unit_test(vmx_and_svm_are_shown_only_when_asked_for),
+		cmocka_unit_test(with_lines_an_amd_host_shows_an_intel_with_vmx),
+		cmocka_unit_test(with_lines_an_intel_host_stays_what_it_is),
+		cmocka_unit_test(without_lines_there_is_no_leaf_of_ours),
+		cmocka_unit_test(a_table_without_room_for_lines_is_refused),
 		cmocka_unit_test(only_dedicated_cores_are_called_so),
 		cmocka_unit_test(intels_topology_is_told_in_leaf_b_and_1f),
 		cmocka_unit_test(leaves_beyond_the_highest_are_not_added),

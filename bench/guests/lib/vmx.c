@@ -176,6 +176,17 @@ uint64_t guest_ept_identity(uint64_t *tables, uint64_t size)
 	return (uintptr_t)pml4 | EPTP;
 }
 
+/* Table 5 is the page directory of the fourth GiB, table 6 the page table in it. */
+void guest_ept_map_page(uint64_t *tables, uint64_t gpa)
+{
+	uint64_t *pdpt = tables + 512, *pd = tables + 5 * 512ul, *pt = tables + 6 * 512ul;
+
+	GUEST_ASSERT(gpa >> 30 == 3);
+	pdpt[3] = (uintptr_t)pd | EPT_RWX;
+	pd[gpa / LARGE % 512] = (uintptr_t)pt | EPT_RWX;
+	pt[gpa / PAGE % 512] = gpa | EPT_RWX | EPT_WB;
+}
+
 /* ---- by #UD ---- */
 
 static struct guest_vmx *trapping;

@@ -62,11 +62,13 @@ enum sx_line_outcome guest_vmx_enter(struct guest_vmx *v, enum sx_line_op op);
 void guest_vmx_fill(struct guest_vmx *v, void (*rip)(void), uint64_t rsp, uint64_t eptp);
 
 /*
- * EPT tables that map [0, @size) to itself with pages of 2 MiB, in five pages of @tables or fewer:
- * up to 3 GiB. Returns the EPT pointer.
+ * EPT tables of GUEST_EPT_PAGES at @tables that map [0, @size) to itself with pages of 2 MiB, up to
+ * 3 GiB. Returns the EPT pointer.
  */
-#define GUEST_EPT_PAGES 8u
+#define GUEST_EPT_PAGES 7u
 uint64_t guest_ept_identity(uint64_t *tables, uint64_t size);
+/* And one page of 4 KiB, of the fourth GiB. */
+void guest_ept_map_page(uint64_t *tables, uint64_t gpa);
 
 /* ---- by #UD ---- */
 

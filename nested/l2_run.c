@@ -146,7 +146,9 @@ int sx_l2_run(struct sx_l1 *l1, struct sx_vmx_exit *exit)
 	l1->l2->eptp = l1->state.eptp;
 	map_tables(l1, l1->l2);
 	lend(l1, v->run);
-	rc = arrive(l1, v);
+	rc = sx_l2_filter(l1, l1->l2);
+	if (rc == 0)
+		rc = arrive(l1, v);
 	while (rc == 0) {
 		*exit = (struct sx_vmx_exit){0};
 		rc = step(l1, v, exit);

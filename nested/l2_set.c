@@ -17,6 +17,7 @@ static void destroy(struct sx_nested *n, struct sx_l2 *l2)
 		sx_l2_vcpu_destroy(v);
 	}
 	free(l2->vcpu);
+	sx_l2_filter_close(l2);
 	sx_l2_vm_destroy(l2->vm);
 	pthread_mutex_destroy(&l2->lock);
 	memset(l2, 0, sizeof(*l2));
@@ -39,15 +40,22 @@ static int create(struct sx_nested *n, struct sx_l2 *l2, uint64_t root, struct s
 	for (unsigned i = 0; i < c->vcpus; i++)
 		l2->vcpu[i].fd = l2->vcpu[i].stats.fd = -1;
 	rc = sx_l2_vm_create(&l2->vm, c->kvm, c->ranges, c->range_count, err);
-	if (rc < 0) {
-		free(l2->vcpu);
-		memset(l2, 0, sizeof(*l2));
-		return rc;
-	}
+	if (rc < 0)
+		goto fail_vcpus;
+	rc = sx_l2_filter_open(l2, c->vcpus, err);
+	if (rc < 0)
+		goto fail_vm;
 	pthread_mutex_init(&l2->lock, NULL);
 	l2->root = root;
 	l2->changes = ++n->clock; /* no other's before it */
 	return 0;
+
+fail_vm:
+	sx_l2_vm_destroy(l2->vm);
+fail_vcpus:
+	free(l2->vcpu);
+	memset(l2, 0, sizeof(*l2));
+	return rc;
 }
 
 /* The one for @root, else a free place, else the one that was entered longest ago; NULL: all run.

@@ -10,7 +10,8 @@
 #include "nested/vmx_decode.h"
 #include "nested/vmx_intercept.h"
 
-#define SX_NESTED_MAX_L2 16 /* L2 VMs of one L1 at a time; the least recently entered goes */
+#define SX_MSR_BITMAP    4096u /* bytes: 25.6.9 */
+#define SX_NESTED_MAX_L2 16    /* L2 VMs of one L1 at a time; the least recently entered goes */
 
 /* An L2 VM and its vCPUs: L1's vCPU number i runs L2's number i. */
 struct sx_l2 {
@@ -22,6 +23,7 @@ struct sx_l2 {
 	pthread_mutex_t lock; /* of vm, against the other L1 vCPUs */
 	struct sx_l2_vm *vm;  /* NULL: this place is free */
 	struct sx_l2_vcpu *vcpu;
+	uint8_t *msr_bitmaps; /* one of each vCPU; writes of its own by its owner, with the lock */
 };
 
 enum sx_line_owner {
@@ -106,6 +108,12 @@ enum sx_l2_next sx_l2_raise(struct sx_l1 *l1, uint8_t vector, struct sx_vmx_exit
 /* l2_io.c, l2_msr.c: exits of one kind. */
 enum sx_l2_next sx_l2_exit_io(struct sx_l1 *l1, struct sx_l2_vcpu *v, struct sx_vmx_exit *exit);
 enum sx_l2_next sx_l2_exit_msr(struct sx_l1 *l1, struct sx_l2_vcpu *v, struct sx_vmx_exit *exit);
+
+/* l2_filter.c. A new L2 VM gives up the MSRs that no bitmap covers; all its vCPUs are @vcpus. */
+int sx_l2_filter_open(struct sx_l2 *l2, unsigned vcpus, struct sx_error *err);
+void sx_l2_filter_close(struct sx_l2 *l2);
+/* Before @l1 runs it: those that L1's bitmap says now, too. */
+int sx_l2_filter(struct sx_l1 *l1, struct sx_l2 *l2);
 
 /* Up to @len bytes at L2's linear address @linear, as far as they are mapped; how many. */
 size_t sx_l2_fetch(struct sx_l1 *l1, uint64_t linear, void *to, size_t len);

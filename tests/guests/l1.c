@@ -4,26 +4,12 @@
  * instructions. What it asserts is what a hypervisor relies on. The argument is how often each
  * thing is done.
  */
-#include "bench/guests/lib/vmx.h"
+#include "tests/guests/l1.h"
 
-#define HOLE     0xd0005000ull /* EPT12 maps nothing here, L2's own tables do */
-#define PORT     0x99u
-#define L2_STACK 16384u
+#define HOLE 0xd0005000ull /* EPT12 maps nothing here, L2's own tables do */
+#define PORT 0x99u
 
-static const struct sx_boot_info *boot;
-static struct guest_vmx v;
-static uint8_t *heap;
-static uint64_t eptp, stack_top;
-
-static void *page_from_heap(unsigned pages)
-{
-	void *page = heap;
-
-	heap += pages * 4096ul;
-	GUEST_ASSERT((uintptr_t)heap <= boot->heap_end);
-	memset(page, 0, pages * 4096ul);
-	return page;
-}
+static struct l1 l1;
 
 /* ---- L2 ---- */
 
@@ -51,97 +37,59 @@ __asm__("l2_ports: movl $0x99, %edx\n"
 	"   outb %al, $0x98\n"
 	"   jmp l2_cpuid\n");
 
-static uint64_t *gpr(unsigned i)
-{
-	return &v.line->cpu.gpr[i];
-}
-
-/* ---- a new L2 at @rip ---- */
-
-static void begin(void (*rip)(void))
-{
-	guest_vmx_load(&v, page_from_heap(1));
-	guest_vmx_fill(&v, rip, stack_top, eptp);
-}
-
-static enum sx_line_op next_entry(void)
-{
-	return v.vmcs->launched ? SX_LINE_VMRESUME : SX_LINE_VMLAUNCH;
-}
-
-static void enter(unsigned reason)
-{
-	enum sx_line_outcome outcome = guest_vmx_enter(&v, next_entry());
-
-	if (outcome != SX_LINE_EXITED || guest_vmread(&v, SX_VMCS_EXIT_REASON) != reason) {
-		guest_printf("outcome %u, error %llu, exit %llu (wanted %u) at 0x%llx\n", outcome,
-			     (unsigned long long)guest_vmread(&v, SX_VMCS_INSN_ERROR),
-			     (unsigned long long)guest_vmread(&v, SX_VMCS_EXIT_REASON), reason,
-			     (unsigned long long)guest_vmread(&v, SX_VMCS_GUEST_RIP));
-		guest_exit(5);
-	}
-}
-
-static void skip(void)
-{
-	guest_vmwrite(&v, SX_VMCS_GUEST_RIP,
-		      guest_vmread(&v, SX_VMCS_GUEST_RIP) +
-			      guest_vmread(&v, SX_VMCS_EXIT_INSN_LENGTH));
-}
-
 /* ---- by messages ---- */
 
 static void ports(uint64_t count)
 {
-	begin(l2_ports);
+	l1_begin(&l1, l2_ports);
 	l2_count = 0;
 	for (uint64_t i = 1; i <= count; i++) {
-		*gpr(0) = i;
-		enter(SX_VMEXIT_IO);
+		*l1_gpr(&l1, 0) = i;
+		l1_enter(&l1, SX_VMEXIT_IO);
 		GUEST_ASSERT(l2_count == i);
-		GUEST_ASSERT(*gpr(0) == i && *gpr(2) == PORT);
-		GUEST_ASSERT(guest_vmread(&v, SX_VMCS_EXIT_QUALIFICATION) == PORT << 16);
-		GUEST_ASSERT(guest_vmread(&v, SX_VMCS_GUEST_RIP) == (uintptr_t)l2_out);
-		GUEST_ASSERT(guest_vmread(&v, SX_VMCS_EXIT_INSN_LENGTH) == 1);
-		skip();
+		GUEST_ASSERT(*l1_gpr(&l1, 0) == i && *l1_gpr(&l1, 2) == PORT);
+		GUEST_ASSERT(guest_vmread(&l1.v, SX_VMCS_EXIT_QUALIFICATION) == PORT << 16);
+		GUEST_ASSERT(guest_vmread(&l1.v, SX_VMCS_GUEST_RIP) == (uintptr_t)l2_out);
+		GUEST_ASSERT(guest_vmread(&l1.v, SX_VMCS_EXIT_INSN_LENGTH) == 1);
+		l1_skip(&l1);
 	}
 }
 
 /* EPT violations have no instruction length (28.2.5): L1 knows its guest's. */
 static void step_over(const uint8_t *insn)
 {
-	GUEST_ASSERT(guest_vmread(&v, SX_VMCS_GUEST_RIP) == (uintptr_t)insn);
-	guest_vmwrite(&v, SX_VMCS_GUEST_RIP, (uintptr_t)insn + 3);
+	GUEST_ASSERT(guest_vmread(&l1.v, SX_VMCS_GUEST_RIP) == (uintptr_t)insn);
+	guest_vmwrite(&l1.v, SX_VMCS_GUEST_RIP, (uintptr_t)insn + 3);
 }
 
 static void registers(uint64_t count)
 {
-	begin(l2_registers);
-	*gpr(6) = HOLE;
+	l1_begin(&l1, l2_registers);
+	*l1_gpr(&l1, 6) = HOLE;
 	for (uint64_t i = 1; i <= count; i++) {
-		enter(SX_VMEXIT_EPT_VIOLATION);
-		GUEST_ASSERT(guest_vmread(&v, SX_VMCS_GUEST_PHYSICAL) == HOLE);
-		GUEST_ASSERT(guest_vmread(&v, SX_VMCS_GUEST_LINEAR) == HOLE);
-		GUEST_ASSERT((guest_vmread(&v, SX_VMCS_EXIT_QUALIFICATION) & 0x1bf) == 0x181);
-		*gpr(0) = 2 * i;
+		l1_enter(&l1, SX_VMEXIT_EPT_VIOLATION);
+		GUEST_ASSERT(guest_vmread(&l1.v, SX_VMCS_GUEST_PHYSICAL) == HOLE);
+		GUEST_ASSERT(guest_vmread(&l1.v, SX_VMCS_GUEST_LINEAR) == HOLE);
+		GUEST_ASSERT((guest_vmread(&l1.v, SX_VMCS_EXIT_QUALIFICATION) & 0x1bf) == 0x181);
+		*l1_gpr(&l1, 0) = 2 * i;
 		step_over(l2_read);
-		enter(SX_VMEXIT_EPT_VIOLATION);
-		GUEST_ASSERT((guest_vmread(&v, SX_VMCS_EXIT_QUALIFICATION) & 0x1bf) == 0x182);
-		GUEST_ASSERT(*gpr(0) == 2 * i + 1);
+		l1_enter(&l1, SX_VMEXIT_EPT_VIOLATION);
+		GUEST_ASSERT((guest_vmread(&l1.v, SX_VMCS_EXIT_QUALIFICATION) & 0x1bf) == 0x182);
+		GUEST_ASSERT(*l1_gpr(&l1, 0) == 2 * i + 1);
 		step_over(l2_write);
 	}
 }
 
 static void leaves(uint64_t count)
 {
-	begin(l2_cpuid);
+	l1_begin(&l1, l2_cpuid);
 	for (uint64_t i = 0; i < count; i++) {
-		enter(SX_VMEXIT_IO);
-		GUEST_ASSERT(guest_vmread(&v, SX_VMCS_EXIT_INSN_LENGTH) == 2);
-		GUEST_ASSERT(guest_vmread(&v, SX_VMCS_EXIT_QUALIFICATION) ==
+		l1_enter(&l1, SX_VMEXIT_IO);
+		GUEST_ASSERT(guest_vmread(&l1.v, SX_VMCS_EXIT_INSN_LENGTH) == 2);
+		GUEST_ASSERT(guest_vmread(&l1.v, SX_VMCS_EXIT_QUALIFICATION) ==
 			     (0x98u << 16 | 1u << 6));
-		GUEST_ASSERT(*gpr(3) != 0); /* a vendor's name begins there */
-		skip();
+		GUEST_ASSERT(*l1_gpr(&l1, 3) != 0); /* a vendor's name begins there */
+		l1_skip(&l1);
 	}
 }
 
@@ -150,18 +98,18 @@ static void refusals(void)
 {
 	struct sx_cell *reply;
 
-	begin(l2_ports);
-	GUEST_ASSERT(guest_vmx_enter(&v, SX_LINE_VMRESUME) == SX_LINE_FAIL_VALID);
-	GUEST_ASSERT(guest_vmread(&v, SX_VMCS_INSN_ERROR) == SX_VMERR_VMRESUME_NOT_LAUNCHED);
-	guest_vmwrite(&v, SX_VMCS_CPU_CONTROLS, 0);
-	GUEST_ASSERT(guest_vmx_enter(&v, SX_LINE_VMLAUNCH) == SX_LINE_FAIL_VALID);
-	GUEST_ASSERT(guest_vmread(&v, SX_VMCS_INSN_ERROR) == SX_VMERR_CONTROLS);
-	guest_vmx_fill(&v, l2_ports, stack_top, eptp);
-	guest_vmwrite(&v, SX_VMCS_GUEST_RFLAGS, 0);
-	GUEST_ASSERT(guest_vmx_enter(&v, SX_LINE_VMLAUNCH) == SX_LINE_EXITED);
-	GUEST_ASSERT(guest_vmread(&v, SX_VMCS_EXIT_REASON) ==
+	l1_begin(&l1, l2_ports);
+	GUEST_ASSERT(guest_vmx_enter(&l1.v, SX_LINE_VMRESUME) == SX_LINE_FAIL_VALID);
+	GUEST_ASSERT(guest_vmread(&l1.v, SX_VMCS_INSN_ERROR) == SX_VMERR_VMRESUME_NOT_LAUNCHED);
+	guest_vmwrite(&l1.v, SX_VMCS_CPU_CONTROLS, 0);
+	GUEST_ASSERT(guest_vmx_enter(&l1.v, SX_LINE_VMLAUNCH) == SX_LINE_FAIL_VALID);
+	GUEST_ASSERT(guest_vmread(&l1.v, SX_VMCS_INSN_ERROR) == SX_VMERR_CONTROLS);
+	guest_vmx_fill(&l1.v, l2_ports, l1.stack_top, l1.eptp);
+	guest_vmwrite(&l1.v, SX_VMCS_GUEST_RFLAGS, 0);
+	GUEST_ASSERT(guest_vmx_enter(&l1.v, SX_LINE_VMLAUNCH) == SX_LINE_EXITED);
+	GUEST_ASSERT(guest_vmread(&l1.v, SX_VMCS_EXIT_REASON) ==
 		     (SX_VMEXIT_BAD_GUEST_STATE | SX_VMEXIT_ENTRY_FAILURE));
-	reply = guest_vmx_call(&v, (enum sx_line_op)99, 0, 0, 0);
+	reply = guest_vmx_call(&l1.v, (enum sx_line_op)99, 0, 0, 0);
 	GUEST_ASSERT(reply->arg == SX_LINE_REFUSED);
 }
 
@@ -221,15 +169,15 @@ static int run_insn(int resume)
 
 static void by_instructions(uint64_t count)
 {
-	struct sx_vmcs12 *vmcs = page_from_heap(1);
+	struct sx_vmcs12 *vmcs = l1_pages(&l1, 1);
 	uint64_t gpa = (uintptr_t)vmcs;
 
-	guest_vmx_trap_ud(&v);
+	guest_vmx_trap_ud(&l1.v);
 	GUEST_ASSERT(vmptrld_insn(&gpa)); /* its revision is 0 */
 	vmcs->revision = SX_VMCS12_REVISION;
 	GUEST_ASSERT(!vmptrld_insn(&gpa));
-	v.vmcs = vmcs;
-	guest_vmx_fill(&v, l2_ports, stack_top, eptp);
+	l1.v.vmcs = vmcs;
+	guest_vmx_fill(&l1.v, l2_ports, l1.stack_top, l1.eptp);
 	l2_count = 0;
 	for (uint64_t i = 1; i <= count; i++) {
 		int failed = run_insn(i > 1);
@@ -248,21 +196,16 @@ int guest_main(const struct sx_boot_info *info, unsigned vcpu)
 {
 	uint64_t count = info->argument ? info->argument : 1;
 
-	boot = info;
-	heap = (uint8_t *)(uintptr_t)boot->heap + 4096; /* behind the test's page */
-	guest_vmx_open(&v, boot, vcpu);
-	guest_vmx_on(&v, page_from_heap(1));
-	eptp = guest_ept_identity(page_from_heap(GUEST_EPT_PAGES), boot->memory);
-	stack_top = (uintptr_t)page_from_heap(L2_STACK / 4096) + L2_STACK - 8;
+	l1_open(&l1, info, vcpu);
 	refusals();
 	ports(count);
 	registers(count);
 	leaves(count);
-	v.by_message = 1;
+	l1.v.by_message = 1;
 	ports(count);
-	v.by_message = 0;
+	l1.v.by_message = 0;
 	by_instructions(count);
-	GUEST_ASSERT(guest_vmx_call(&v, SX_LINE_VMXOFF, 0, 0, 0)->arg == SX_LINE_SUCCEED);
+	l1_close(&l1);
 	guest_puts("all well\n");
 	return 0;
 }

@@ -220,6 +220,8 @@ $(FUZZ): $(BUILD)/%: $(BUILD)/tests/fuzz/%.o $(SUPPORT) $(PROGLIB) $(LIB)
 $(BUILD)/fuzz_dpdk_offload: $(BUILD)/pic/sidecore/backend/dpdk/offload.o
 
 GUEST_CC = $(CC) $(GUEST_CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -c $< -o $@
+# These also run where CPL 0 is emulated, and vector instructions are not.
+$(GLIB_OBJS) $(BUILD)/guest-obj/tests/guests/l1_insn.c.o: GUEST_CFLAGS += -mgeneral-regs-only
 $(BUILD)/guest-obj/%.c.o: %.c $(BUILD)/.stamp/guest-flags
 	@mkdir -p $(@D)
 	$(call quiet,GCC,$@)$(GUEST_CC)

@@ -240,7 +240,8 @@ static int load_guest(struct sx_machine *m, struct sx_error *err)
 	b->vmx_lines = m->config.nested ? SX_MACHINE_VMX_LINES_GPA : 0;
 	rc = create_rings(m, err);
 	if (rc == 0)
-		rc = sx_microguest_start(&m->vm, m->vcpu, b, &image, err);
+		rc = sx_microguest_start(&m->vm, m->vcpu, b, &image, m->config.supervisor ? 0 : 3,
+					 err);
 	return rc;
 }
 

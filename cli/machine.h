@@ -46,6 +46,7 @@ struct sx_machine_config {
 	struct sx_sidecore *const *sidecores;
 	unsigned sidecore_count;
 	bool nested;          /* the guest may be a hypervisor; it begins in SX_NESTED_TRAP */
+	bool supervisor;      /* the guest runs at CPL 0 (guestcore/microguest.h) */
 	bool sidecores_sleep; /* they have an idle time after which they do */
 	uint64_t argument;    /* struct sx_boot_info, argument */
 	/* Guest memory comes from its guest cores' nodes; NULL: from anywhere. Used by create. */

@@ -37,7 +37,10 @@ int sx_machine_nested_create(struct sx_machine *m, struct sx_error *err)
 	n->range[1] = (struct sx_l1_range){
 		.gpa = SX_MACHINE_TWIN_GPA, .size = m->twin_page.size, .fd = m->twin_page.fd};
 	config.lines = n->lines.base;
-	return sx_nested_create(&n->engine, &config, err);
+	rc = sx_nested_create(&n->engine, &config, err);
+	for (unsigned i = 0; rc == 0 && i < m->config.vcpus; i++)
+		m->vcpu[i].insns = sx_nested_insn_sink(n->engine);
+	return rc;
 }
 
 static void leave_sidecores(struct sx_machine *m)

@@ -16,3 +16,13 @@ struct sx_exit_sink sx_nested_sink(struct sx_nested_sink *s)
 {
 	return (struct sx_exit_sink){.handle = handle, .ctx = s};
 }
+
+static int execute(void *ctx, unsigned vcpu, const uint8_t *bytes, size_t len, struct sx_error *err)
+{
+	return sx_nested_execute(ctx, vcpu, bytes, len, err);
+}
+
+struct sx_insn_sink sx_nested_insn_sink(struct sx_nested *engine)
+{
+	return (struct sx_insn_sink){.execute = execute, .ctx = engine};
+}

@@ -18,4 +18,7 @@ struct sx_nested_sink {
 /* @s must outlive its use as a sink. */
 struct sx_exit_sink sx_nested_sink(struct sx_nested_sink *s);
 
+/* L1's VMX instructions, where KVM gives those that it cannot emulate. */
+struct sx_insn_sink sx_nested_insn_sink(struct sx_nested *engine);
+
 #endif

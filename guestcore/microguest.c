@@ -147,14 +147,14 @@ int sx_microguest_load(struct sx_vm *vm, const char *path, uint64_t memory, sx_g
 	return 0;
 }
 
-static struct kvm_segment segment(uint16_t selector, uint8_t type, int code)
+static struct kvm_segment segment(uint16_t selector, uint8_t type, int code, unsigned cpl)
 {
 	return (struct kvm_segment){
-		.selector = selector,
+		.selector = (uint16_t)((selector & ~3u) | cpl),
 		.limit = 0xffffffff,
 		.type = type,
 		.present = 1,
-		.dpl = 3,
+		.dpl = (uint8_t)cpl,
 		.s = 1,
 		.l = code,
 		.db = !code,
@@ -162,15 +162,15 @@ static struct kvm_segment segment(uint16_t selector, uint8_t type, int code)
 	};
 }
 
-static int set_sregs(const struct sx_vcpu *v)
+static int set_sregs(const struct sx_vcpu *v, unsigned cpl)
 {
 	struct kvm_sregs s;
 	int rc = sx_ioctl(v->fd, KVM_GET_SREGS, &s);
 
 	if (rc < 0)
 		return rc;
-	s.cs = segment(SX_GUEST_CS, 0xb, 1);
-	s.ss = s.ds = s.es = s.fs = s.gs = segment(SX_GUEST_SS, 0x3, 0);
+	s.cs = segment(SX_GUEST_CS, 0xb, 1, cpl);
+	s.ss = s.ds = s.es = s.fs = s.gs = segment(SX_GUEST_SS, 0x3, 0, cpl);
 	s.tr = (struct kvm_segment){
 		.selector = SX_GUEST_TSS,
 		.base = SX_GUEST_TSS_BASE,
@@ -189,7 +189,8 @@ static int set_sregs(const struct sx_vcpu *v)
 	return sx_ioctl(v->fd, KVM_SET_SREGS, &s);
 }
 
-static int set_regs(const struct sx_vcpu *v, const struct sx_boot_info *info, sx_gpa entry)
+static int set_regs(const struct sx_vcpu *v, const struct sx_boot_info *info, sx_gpa entry,
+		    unsigned cpl)
 {
 	struct kvm_regs r = {
 		.rip = entry,
@@ -197,7 +198,7 @@ static int set_regs(const struct sx_vcpu *v, const struct sx_boot_info *info, sx
 		.rsp = info->heap_end + (v->index + 1) * (uint64_t)SX_GUEST_STACK_SIZE - 8,
 		.rdi = SX_GUEST_BOOT_INFO,
 		.rsi = v->index,
-		.rflags = RFLAGS_FIXED | RFLAGS_IF | RFLAGS_IOPL3,
+		.rflags = cpl ? RFLAGS_FIXED | RFLAGS_IF | RFLAGS_IOPL3 : RFLAGS_FIXED,
 	};
 
 	return sx_ioctl(v->fd, KVM_SET_REGS, &r);
@@ -229,16 +230,16 @@ static int set_runnable(const struct sx_vcpu *v)
 }
 
 int sx_microguest_start(struct sx_vm *vm, struct sx_vcpu *vcpus, const struct sx_boot_info *info,
-			const struct sx_elf_image *image, struct sx_error *err)
+			const struct sx_elf_image *image, unsigned cpl, struct sx_error *err)
 {
 	int rc = sx_memmap_write(&vm->memory, SX_GUEST_BOOT_INFO, info, sizeof(*info));
 
 	for (unsigned i = 0; rc == 0 && i < info->vcpus; i++) {
 		rc = set_cpuid(&vcpus[i]);
 		if (rc == 0)
-			rc = set_sregs(&vcpus[i]);
+			rc = set_sregs(&vcpus[i], cpl);
 		if (rc == 0)
-			rc = set_regs(&vcpus[i], info, image->entry);
+			rc = set_regs(&vcpus[i], info, image->entry, cpl);
 		if (rc == 0)
 			rc = set_runnable(&vcpus[i]);
 	}

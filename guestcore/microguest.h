@@ -24,8 +24,11 @@ int sx_microguest_load(struct sx_vm *vm, const char *path, uint64_t memory, sx_g
 		       unsigned vcpus, struct sx_boot_info *info, struct sx_elf_image *image,
 		       struct sx_error *err);
 
-/* Store @info where the guest finds it, and set every vCPU to the program's entry. */
+/*
+ * Store @info where the guest finds it, and set every vCPU to the program's entry, at @cpl: 3, or 0
+ * for a program that takes no interrupts and is to be emulated.
+ */
 int sx_microguest_start(struct sx_vm *vm, struct sx_vcpu *vcpus, const struct sx_boot_info *info,
-			const struct sx_elf_image *image, struct sx_error *err);
+			const struct sx_elf_image *image, unsigned cpl, struct sx_error *err);
 
 #endif

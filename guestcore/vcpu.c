@@ -214,10 +214,28 @@ static uint64_t rip_of(const struct sx_vcpu *v)
 	return regs.rip;
 }
 
-static int exit_internal_error(const struct sx_vcpu *v, struct sx_error *err)
+static int execute(struct sx_vcpu *v, struct sx_error *err)
 {
 	const struct kvm_run *run = v->run;
+	const uint64_t has_bytes = KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
+	uint8_t bytes[sizeof(run->emulation_failure.insn_bytes)];
 
+	if (!v->insns.execute || run->internal.suberror != KVM_INTERNAL_ERROR_EMULATION ||
+	    run->emulation_failure.ndata == 0 || !(run->emulation_failure.flags & has_bytes) ||
+	    run->emulation_failure.insn_size > sizeof(bytes))
+		return -ENXIO;
+	memcpy(bytes, run->emulation_failure.insn_bytes, sizeof(bytes));
+	return v->insns.execute(v->insns.ctx, v->index, bytes, run->emulation_failure.insn_size,
+				err);
+}
+
+static int exit_internal_error(struct sx_vcpu *v, struct sx_error *err)
+{
+	const struct kvm_run *run = v->run;
+	int rc = execute(v, err);
+
+	if (rc != -ENXIO)
+		return rc;
 	if (run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION)
 		return sx_fail(err, -EFAULT,
 			       "vCPU %u was stopped: KVM cannot emulate the guest's instruction at "

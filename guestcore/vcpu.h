@@ -25,15 +25,28 @@ struct sx_msr_sink {
 	void *ctx;
 };
 
+/*
+ * Who executes an instruction that KVM has to emulate and cannot, where KVM gives it to userspace
+ * (KVM_EXIT_INTERNAL_ERROR with KVM_INTERNAL_ERROR_EMULATION, api.rst). On the vCPU's thread, with
+ * RIP at the instruction: an enum sx_exit_action with all registers set, -ENXIO: it is none of
+ * mine, or another negative errno with a sentence.
+ */
+struct sx_insn_sink {
+	int (*execute)(void *ctx, unsigned vcpu, const uint8_t *bytes, size_t len,
+		       struct sx_error *err);
+	void *ctx;
+};
+
 struct sx_vcpu {
 	struct sx_vm *vm;
 	unsigned index;
 	int fd;
 	struct kvm_run *run;
-	struct sx_stats stats;    /* fd -1 when this KVM offers none */
-	struct sx_exit_sink sink; /* changed only while the vCPU is not in sx_vcpu_run() */
-	struct sx_msr_sink msrs;  /* likewise; there if sx_vm_take_msrs() was used */
-	uint32_t stop;            /* 1: leave the run loop. Set by any thread */
+	struct sx_stats stats;     /* fd -1 when this KVM offers none */
+	struct sx_exit_sink sink;  /* changed only while the vCPU is not in sx_vcpu_run() */
+	struct sx_msr_sink msrs;   /* likewise; there if sx_vm_take_msrs() was used */
+	struct sx_insn_sink insns; /* likewise; there is none if NULL */
+	uint32_t stop;             /* 1: leave the run loop. Set by any thread */
 	pthread_mutex_t lent_lock; /* of `lent` */
 	struct kvm_run *lent;      /* of the vCPU that the thread runs in this one's stead */
 	/* Written by the vCPU's thread; others may look. */

@@ -128,23 +128,33 @@ static void give_state(struct sx_l1 *l1)
 	memcpy(&l1->line->cpu, line, sizeof(*line));
 }
 
-void sx_l1_run_l2(struct sx_l1 *l1)
+int sx_l1_until_exit(struct sx_l1 *l1, struct sx_vmx_result *result)
 {
-	struct sx_cell *reply = sx_consumer_cell(&l1->ring);
-	struct sx_vmx_result result = {0};
 	struct sx_vmx_exit exit = {0};
 	int rc = sx_l2_run(l1, &exit);
 
 	if (rc < 0) {
 		l1->vmx.in_l2 = false;
+		return rc;
+	}
+	*result = sx_vmx_exit(&l1->vmx, &l1->state, &exit, &l1->cpu);
+	sx_count(&l1->exits, 1);
+	return 0;
+}
+
+void sx_l1_run_l2(struct sx_l1 *l1)
+{
+	struct sx_cell *reply = sx_consumer_cell(&l1->ring);
+	struct sx_vmx_result result;
+	int rc = sx_l1_until_exit(l1, &result);
+
+	if (rc < 0) {
 		refuse(reply, rc);
 	} else {
-		result = sx_vmx_exit(&l1->vmx, &l1->state, &exit, &l1->cpu);
-		if (result.outcome == SX_VMX_SUCCEED)
-			result.outcome = SX_VMX_ENTRY_FAILED; /* for L1 the same: an exit */
 		give_state(l1);
 		answer(reply, &result, 0);
-		sx_count(&l1->exits, 1);
+		if (result.outcome == SX_VMX_SUCCEED)
+			reply->arg = SX_LINE_EXITED;
 	}
 	tell(l1);
 	publish_reply(l1);

@@ -81,7 +81,7 @@ void sx_l2_vcpu_destroy(struct sx_l2_vcpu *v)
 
 /* ---- general registers, in KVM's order and in the architecture's ---- */
 
-static void to_regs(const struct sx_vmx_cpu *cpu, struct kvm_regs *r)
+void sx_cpu_to_regs(const struct sx_vmx_cpu *cpu, struct kvm_regs *r)
 {
 	*r = (struct kvm_regs){
 		.rax = cpu->gpr[SX_RAX],
@@ -105,7 +105,7 @@ static void to_regs(const struct sx_vmx_cpu *cpu, struct kvm_regs *r)
 	};
 }
 
-static void from_regs(const struct kvm_regs *r, struct sx_vmx_cpu *cpu)
+void sx_cpu_from_regs(const struct kvm_regs *r, struct sx_vmx_cpu *cpu)
 {
 	const uint64_t gpr[SX_GPR_COUNT] = {r->rax, r->rcx, r->rdx, r->rbx, r->rsp, r->rbp,
 					    r->rsi, r->rdi, r->r8,  r->r9,  r->r10, r->r11,
@@ -156,7 +156,7 @@ static struct kvm_segment *segment_of(struct kvm_sregs *s, unsigned i)
 	return order[i];
 }
 
-static void to_sregs(struct sx_l2_vcpu *v, const struct sx_vmx_cpu *cpu, struct kvm_sregs *s)
+void sx_cpu_to_sregs(const struct sx_vmx_cpu *cpu, struct kvm_sregs *s)
 {
 	for (unsigned i = 0; i < SX_SEG_COUNT; i++)
 		*segment_of(s, i) = to_segment(&cpu->seg[i]);
@@ -165,16 +165,12 @@ static void to_sregs(struct sx_l2_vcpu *v, const struct sx_vmx_cpu *cpu, struct 
 	s->idt.base = cpu->idtr.base;
 	s->idt.limit = (uint16_t)cpu->idtr.limit;
 	s->cr0 = cpu->cr0;
-	s->cr2 = v->cr2;
 	s->cr3 = cpu->cr3;
-	v->hidden_cr4 = cpu->cr4 & SX_X86_CR4_VMXE;
-	s->cr4 = cpu->cr4 & ~v->hidden_cr4;
-	s->cr8 = v->tpr;
+	s->cr4 = cpu->cr4 & ~SX_X86_CR4_VMXE;
 	s->efer = cpu->efer;
-	memset(s->interrupt_bitmap, 0, sizeof(s->interrupt_bitmap));
 }
 
-static void from_sregs(const struct sx_l2_vcpu *v, struct kvm_sregs *s, struct sx_vmx_cpu *cpu)
+void sx_cpu_from_sregs(struct kvm_sregs *s, struct sx_vmx_cpu *cpu)
 {
 	for (unsigned i = 0; i < SX_SEG_COUNT; i++)
 		cpu->seg[i] = from_segment(segment_of(s, i));
@@ -182,8 +178,16 @@ static void from_sregs(const struct sx_l2_vcpu *v, struct kvm_sregs *s, struct s
 	cpu->idtr = (struct sx_vmx_table){s->idt.base, s->idt.limit};
 	cpu->cr0 = s->cr0;
 	cpu->cr3 = s->cr3;
-	cpu->cr4 = s->cr4 | v->hidden_cr4;
+	cpu->cr4 = s->cr4 | (cpu->cr4 & SX_X86_CR4_VMXE);
 	cpu->efer = s->efer;
+}
+
+static void to_sregs(const struct sx_l2_vcpu *v, const struct sx_vmx_cpu *cpu, struct kvm_sregs *s)
+{
+	sx_cpu_to_sregs(cpu, s);
+	s->cr2 = v->cr2;
+	s->cr8 = v->tpr;
+	memset(s->interrupt_bitmap, 0, sizeof(s->interrupt_bitmap));
 }
 
 /* ---- events: SDM 3C 25.8.3 and 25.9.3, KVM_SET_VCPU_EVENTS ---- */
@@ -268,7 +272,7 @@ void sx_l2_vcpu_load(struct sx_l2_vcpu *v, const struct sx_vmx_guest_state *stat
 	struct kvm_sync_regs want = *have;
 	uint64_t dirty = 0;
 
-	to_regs(&state->cpu, &want.regs);
+	sx_cpu_to_regs(&state->cpu, &want.regs);
 	to_sregs(v, &state->cpu, &want.sregs);
 	to_events(state, &want.events);
 	if (v->fresh || memcmp(&want.regs, &have->regs, sizeof(want.regs)) != 0)
@@ -291,8 +295,8 @@ void sx_l2_vcpu_save(struct sx_l2_vcpu *v, struct sx_vmx_guest_state *state)
 
 	v->cr2 = r->sregs.cr2;
 	state->cpu = v->loaded;
-	from_regs(&r->regs, &state->cpu);
-	from_sregs(v, &r->sregs, &state->cpu);
+	sx_cpu_from_regs(&r->regs, &state->cpu);
+	sx_cpu_from_sregs(&r->sregs, &state->cpu);
 	state->cpu.activity = SX_ACTIVE;
 	state->cpu.interruptibility = 0;
 	if (r->events.interrupt.shadow & KVM_X86_SHADOW_INT_STI)

@@ -23,7 +23,6 @@ struct sx_l2_vcpu {
 	struct sx_stats stats; /* fd -1 when this KVM offers none */
 	bool fresh;            /* registers were never loaded */
 	uint64_t cr2;
-	uint64_t hidden_cr4; /* bits of L2's CR4 that KVM is not shown: VMXE */
 	uint64_t tsc_offset; /* as KVM was last told */
 	bool tsc_known;
 	uint8_t tpr;              /* CR8 as L2 has it */
@@ -32,6 +31,17 @@ struct sx_l2_vcpu {
 	uint32_t live_known;      /* SX_LIVE_... of it */
 	void *xsave;              /* a page of it; NULL until it is first passed */
 };
+
+/*
+ * Registers as KVM has them and as the engine has them. KVM is not shown CR4.VMXE, which it refuses
+ * where it offers no VMX itself; from KVM's CR4 @cpu's own VMXE stays.
+ */
+struct kvm_regs;
+struct kvm_sregs;
+void sx_cpu_to_regs(const struct sx_vmx_cpu *cpu, struct kvm_regs *r);
+void sx_cpu_from_regs(const struct kvm_regs *r, struct sx_vmx_cpu *cpu);
+void sx_cpu_to_sregs(const struct sx_vmx_cpu *cpu, struct kvm_sregs *s);
+void sx_cpu_from_sregs(struct kvm_sregs *s, struct sx_vmx_cpu *cpu);
 
 int sx_l2_vcpu_create(struct sx_l2_vcpu *v, const struct sx_kvm *kvm, const struct sx_l2_vm *vm,
 		      unsigned index, struct sx_error *err);

@@ -61,6 +61,13 @@ struct sx_poller *sx_nested_poller(struct sx_nested *n, unsigned vcpu);
  */
 int sx_nested_kick(struct sx_nested *n, unsigned vcpu, uint64_t value);
 
+/*
+ * L1 vCPU @vcpu came to an instruction that KVM cannot emulate (struct sx_insn_sink). If it is one
+ * of VMX, it is executed, and L2 runs if it says so. Only in SX_NESTED_TRAP.
+ */
+int sx_nested_execute(struct sx_nested *n, unsigned vcpu, const uint8_t *bytes, size_t len,
+		      struct sx_error *err);
+
 /* IA32_FEATURE_CONTROL and the capability MSRs, as sx_vmx_rdmsr() and sx_vmx_wrmsr(). The L1
  * vCPU's thread. */
 int sx_nested_rdmsr(struct sx_nested *n, unsigned vcpu, uint32_t index, uint64_t *value);

@@ -89,6 +89,12 @@ unsigned sx_l1_poll(struct sx_l1 *l1);
 /* Run L2 until it exits to L1, and answer the entry that is pending on the line. The owner. */
 void sx_l1_run_l2(struct sx_l1 *l1);
 
+/*
+ * Run L2 until it exits to L1, whose host state l1->cpu then is; what the entry came to for L1. A
+ * negative errno: it cannot go on. The owner.
+ */
+int sx_l1_until_exit(struct sx_l1 *l1, struct sx_vmx_result *result);
+
 /* l2_run.c. Run L2 until an exit to L1 is in @exit: 0, or a negative errno: it cannot go on. */
 int sx_l2_run(struct sx_l1 *l1, struct sx_vmx_exit *exit);
 /* Make it leave KVM_RUN and look at what L1 wants. Any thread. */

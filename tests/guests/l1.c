@@ -5,6 +5,7 @@
  * thing is done.
  */
 #include "tests/guests/l1.h"
+#include "tests/guests/vmx_insn.h"
 
 #define HOLE 0xd0005000ull /* EPT12 maps nothing here, L2's own tables do */
 #define PORT 0x99u
@@ -114,58 +115,6 @@ static void refusals(void)
 }
 
 /* ---- by executing the instructions ---- */
-
-static uint64_t vmread_insn(uint64_t field)
-{
-	uint64_t value;
-
-	__asm__ volatile("vmread %1, %0" : "=r"(value) : "r"(field) : "cc", "memory");
-	return value;
-}
-
-static void vmwrite_insn(uint64_t field, uint64_t value)
-{
-	__asm__ volatile("vmwrite %1, %0" : : "r"(field), "r"(value) : "cc", "memory");
-}
-
-static int vmptrld_insn(const uint64_t *gpa)
-{
-	uint8_t failed;
-
-	__asm__ volatile("vmptrld %1; setna %0" : "=q"(failed) : "m"(*gpa) : "cc", "memory");
-	return failed;
-}
-
-/*
- * VMLAUNCH or VMRESUME with HOST_RIP and HOST_RSP behind it; 1: it failed. L2 leaves all general
- * registers as it likes.
- */
-static int run_insn(int resume)
-{
-	uint64_t failed;
-
-	__asm__ volatile("pushq %%rbp\n"
-			 "leaq 1f(%%rip), %%rax\n"
-			 "movl $0x6c16, %%edx\n"
-			 "vmwrite %%rax, %%rdx\n"
-			 "movl $0x6c14, %%edx\n"
-			 "vmwrite %%rsp, %%rdx\n"
-			 "movl $0x99, %%edx\n"
-			 "testl %%ecx, %%ecx\n"
-			 "jnz 2f\n"
-			 "vmlaunch\n"
-			 "jmp 3f\n"
-			 "2: vmresume\n"
-			 "3: movl $1, %%eax\n"
-			 "jmp 4f\n"
-			 "1: xorl %%eax, %%eax\n"
-			 "4: popq %%rbp\n"
-			 : "=a"(failed), "+c"(resume)
-			 :
-			 : "rbx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13",
-			   "r14", "r15", "cc", "memory");
-	return (int)failed;
-}
 
 static void by_instructions(uint64_t count)
 {

@@ -75,7 +75,18 @@ static struct run new_run(uint64_t count, bool record)
 	return r;
 }
 
-/* ---- interrupts ---- */
+static void note_sample(struct run *r, uint64_t i, uint64_t begun, uint64_t now)
+{
+	if (!r->record)
+		return;
+	page->sample[i] = now - begun;
+	if (!page->window || (i + 1) % page->window)
+		return;
+	page->sample[page->samples + i / page->window] = now - r->window;
+	r->window = now;
+}
+
+/* ---- what both devices need ---- */
 
 static void on_interrupt(void)
 {
@@ -96,17 +107,6 @@ static const struct guest_used *hear(struct guest_vq *vq)
 		heard = now;
 	}
 	return guest_vq_take(vq);
-}
-
-static void note_sample(struct run *r, uint64_t i, uint64_t begun, uint64_t now)
-{
-	if (!r->record)
-		return;
-	page->sample[i] = now - begun;
-	if (!page->window || (i + 1) % page->window)
-		return;
-	page->sample[page->samples + i / page->window] = now - r->window;
-	r->window = now;
 }
 
 static uint64_t features_of(bool packed)

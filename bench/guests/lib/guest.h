@@ -54,11 +54,25 @@ static inline void reg_write(uint64_t *reg, uint64_t value)
 	__asm__ volatile("movq %1, %0" : "=m"(*reg) : "r"(value) : "memory");
 }
 
+static inline uint64_t tsc_now(void)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high) : : "memory");
+	return (uint64_t)high << 32 | low;
+}
+
+/* By an instruction and not by a builtin, which code without SSE may not use. */
+static inline void load_fence(void)
+{
+	__asm__ volatile("lfence" : : : "memory");
+}
+
 /* TSC, not read before what precedes it has finished (SDM Vol. 2B, RDTSC). */
 static inline uint64_t tsc_begin(void)
 {
-	__builtin_ia32_lfence();
-	return __builtin_ia32_rdtsc();
+	load_fence();
+	return tsc_now();
 }
 
 /* TSC, after what precedes it; what follows does not begin before. */
@@ -66,9 +80,9 @@ static inline uint64_t tsc_end(void)
 {
 	uint64_t t;
 
-	__builtin_ia32_lfence();
-	t = __builtin_ia32_rdtsc();
-	__builtin_ia32_lfence();
+	load_fence();
+	t = tsc_now();
+	load_fence();
 	return t;
 }
 

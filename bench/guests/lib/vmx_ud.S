@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * #UD, with all registers as struct guest_ud_frame has them. The compiler uses SSE in the handler;
- * whoever executed the instruction must not see it (SDM Vol. 1 10.5).
+ * #UD, with all registers as struct guest_ud_frame has them. The library is compiled to use general
+ * registers only, so no others have to be saved.
  */
 	.text
 	.globl guest_ud_stub
@@ -26,10 +26,7 @@ guest_ud_stub:
 	movq	%rsp, %rbx
 	movq	%rsp, %rdi
 	andq	$-16, %rsp
-	subq	$512, %rsp
-	fxsave64 (%rsp)
 	call	guest_vmx_on_ud
-	fxrstor64 (%rsp)
 	movq	%rbx, %rsp
 	popq	%rax
 	popq	%rcx

@@ -61,7 +61,7 @@ static unsigned describe_memory(struct sx_pc *pc)
 static int create_lines(struct sx_pc *pc, struct sx_error *err)
 {
 	struct sx_region *lines = &pc->nested.lines;
-	int rc = sx_region_create(lines, "splitx-vmx", pc->vcpus * SX_LINE_STRIDE, 0, err);
+	int rc = sx_region_create(lines, "splitx-vmx", (size_t)pc->vcpus * SX_LINE_STRIDE, 0, err);
 
 	return rc < 0 ? rc
 		      : sx_vm_add_memory(&pc->vm, SX_PC_VMX_LINES, lines->size, lines->base, 0,

@@ -3,7 +3,7 @@
 #include "nested/nested_internal.h"
 
 /* CR4 as struct sx_vmx_caps has it: bits L2 may set. SDM Vol. 3A 2.5. */
-#define L2_CR4 UINT64_C(0x7706ff) /* VME to OSXMMEXCPT, FSGSBASE, OSXSAVE, SMEP, SMAP, PKE */
+#define L2_CR4 UINT64_C(0x770eff) /* VME to OSXMMEXCPT, FSGSBASE, OSXSAVE, SMEP, SMAP, PKE */
 
 /*
  * Not offered, because KVM gives its userspace no means to honour it: stepping L2 by the monitor

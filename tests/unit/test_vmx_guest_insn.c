@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "kernel/vmx_insn.h"
+#include "ipc/wire/vmx_insn.h"
 #include "nested/vmx_decode.h"
 #include "tests/unit/test_vmx_world.h"
 

@@ -128,6 +128,7 @@ int sx_pc_nested_start(struct sx_pc *pc, struct sx_error *err)
 		.engine = n->engine, .kick = SX_PC_VMX_KICK, .others = pc->vcpu[0].sink};
 	for (unsigned i = 0; i < pc->vcpus; i++) {
 		pc->vcpu[i].sink = sx_nested_sink(&n->sink);
+		pc->vcpu[i].insns = sx_nested_insn_sink(n->engine);
 		pc->vcpu[i].msrs = (struct sx_msr_sink){read_msr, write_msr, n};
 	}
 	return rc;

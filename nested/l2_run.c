@@ -75,7 +75,11 @@ static int step(struct sx_l1 *l1, struct sx_l2_vcpu *v, struct sx_vmx_exit *exit
 	ask_for_window(l1, v);
 	sx_count(&l1->l2_runs, 1);
 	rc = sx_l2_vcpu_run(v);
-	sx_l2_vcpu_save(v, &l1->state);
+	/* KVM on SVM resets a vCPU that shuts down: what it had before is nearer to the truth. */
+	if (rc == 0 && v->run->exit_reason == KVM_EXIT_SHUTDOWN)
+		sx_l2_vcpu_forget(v);
+	else
+		sx_l2_vcpu_save(v, &l1->state);
 	next = sx_l2_exit(l1, v, rc, exit);
 	return next == SX_L2_BROKEN ? -EIO : (int)next;
 }
@@ -126,8 +130,11 @@ static int arrive(struct sx_l1 *l1, struct sx_l2_vcpu *v)
 
 static int depart(struct sx_l1 *l1, struct sx_l2_vcpu *v)
 {
-	int rc = sx_l2_vcpu_save_live(v, l1->live, &l1->carried,
-				      (uint8_t *)l1->line + SX_LINE_XSAVE);
+	int rc;
+
+	if (v->lost)
+		return 0; /* L1 keeps what it gave */
+	rc = sx_l2_vcpu_save_live(v, l1->live, &l1->carried, (uint8_t *)l1->line + SX_LINE_XSAVE);
 
 	take_fields(&l1->carried, &l1->state.cpu);
 	return rc;

@@ -17,9 +17,11 @@
 	 SX_CPU2_VMFUNC | SX_CPU2_VMCS_SHADOW | SX_CPU2_RDSEED | SX_CPU2_TSC_SCALING)
 #define WITHOUT_ACTIVITY (SX_VMX_BIT(SX_ACTIVITY_SHUTDOWN) | SX_VMX_BIT(SX_ACTIVITY_WAIT_SIPI))
 
-void sx_l2_caps(struct sx_vmx_caps *caps)
+void sx_l2_caps(struct sx_vmx_caps *caps, bool timer)
 {
 	sx_vmx_caps_all(caps, 46, L2_CR4);
+	if (!timer)
+		caps->pin &= ~(uint32_t)SX_PIN_PREEMPTION_TIMER;
 	caps->cpu &= ~WITHOUT_CPU;
 	caps->cpu2 &= ~WITHOUT_CPU2;
 	caps->ept_vpid &= ~SX_EPTCAP_EXEC_ONLY;

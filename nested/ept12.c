@@ -106,22 +106,31 @@ static void fill_violation(const struct walk *w, unsigned access, struct sx_vmx_
 		exit->qualification |= QUAL_FINAL;
 }
 
-/* 29.3.6: the log is written before the dirty flag; a full log is an exit before the access. */
-static bool log_page(struct sx_vmx *vmx, uint64_t gpa, struct sx_vmx_exit *exit)
+static bool logs(const struct sx_vmx *vmx)
+{
+	return vmx->in_l2 && (cpu2_controls(vmx) & SX_CPU2_PML);
+}
+
+/* 29.3.6: with a full log, no flag is set, not even an accessed flag, which would not be logged. */
+static bool log_is_full(const struct sx_vmx *vmx, struct sx_vmx_exit *exit)
+{
+	if (!logs(vmx) || F(vmx, GUEST_PML_INDEX) < PML_ENTRIES)
+		return false;
+	exit->reason = SX_VMEXIT_PML_FULL;
+	exit->qualification = 0;
+	return true;
+}
+
+/* 29.3.6: the log is written before the dirty flag. */
+static void log_page(struct sx_vmx *vmx, uint64_t gpa)
 {
 	uint64_t index = F(vmx, GUEST_PML_INDEX);
 
-	if (!vmx->in_l2 || !(cpu2_controls(vmx) & SX_CPU2_PML))
-		return true;
-	if (index >= PML_ENTRIES) {
-		exit->reason = SX_VMEXIT_PML_FULL;
-		exit->qualification = 0;
-		return false;
-	}
+	if (!logs(vmx))
+		return;
 	gpa &= ~SX_VMX_PAGE_MASK;
 	write_l1(vmx, F(vmx, PML_ADDRESS) + 8 * index, &gpa, sizeof(gpa));
 	sx_vmcs12_set(&vmx->v12, SX_VMCS_GUEST_PML_INDEX, index - 1);
-	return true;
 }
 
 /* 29.3.5: accessed in every entry used, dirty in the leaf of a write. */
@@ -135,8 +144,10 @@ static enum sx_ept12_outcome set_flags(struct sx_vmx *vmx, struct walk *w, unsig
 
 		if (wanted == w->entry[i])
 			continue;
-		if (dirties && !(w->entry[i] & EPT_DIRTY) && !log_page(vmx, w->access->gpa, exit))
+		if (log_is_full(vmx, exit))
 			return SX_EPT12_PML_FULL;
+		if (dirties && !(w->entry[i] & EPT_DIRTY))
+			log_page(vmx, w->access->gpa);
 		err = vmx->ops->cas64(vmx->ctx, w->at[i], w->entry[i], wanted);
 		if (err == -EAGAIN)
 			return SX_EPT12_RETRY;

@@ -14,6 +14,7 @@ void diff_run_all(void)
 	diff_cases_guest();
 	diff_cases_segments();
 	diff_cases_exits();
+	diff_cases_ept();
 	diff_cases_nonreg();
 	diff_cases_order();
 	diff_cases_after();

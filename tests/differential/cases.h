@@ -17,6 +17,7 @@ void diff_cases_host(void);
 void diff_cases_guest(void);
 void diff_cases_segments(void);
 void diff_cases_exits(void);
+void diff_cases_ept(void);
 void diff_cases_nonreg(void);
 void diff_cases_order(void);
 void diff_cases_after(void); /* leaves VMX operation */
@@ -30,6 +31,9 @@ void diff_try(const char *name, const struct diff_vmcs *base, uint32_t encoding,
 void diff_try_canonical(const char *name, const struct diff_vmcs *base, uint32_t encoding);
 /* Every byte of a PAT with each value that is, or nearly is, a memory type. */
 void diff_try_pat(const char *name, const struct diff_vmcs *base, uint32_t encoding);
+
+/* Everything of each segment register, in a guest that is otherwise @base, under the name @mode. */
+void diff_each_segment(const char *mode, const struct diff_vmcs *base);
 
 static inline void diff_or(struct diff_vmcs *v, uint32_t encoding, uint64_t bits)
 {

@@ -378,7 +378,7 @@ static void tpr_shadow(void)
 		diff_set(&v, SX_VMCS_TPR_THRESHOLD, 5);
 		*(uint32_t *)diff_at(AT_VAPIC + 0x80) = 0xf0;
 		run(&write, &v, &to_cr8, &r);
-		diff_say("%s-page: %x\n", write.name,
+		diff_say("%s+page: %x\n", write.name,
 			 (uint64_t) * (uint32_t *)diff_at(AT_VAPIC + 0x80));
 		diff_set(&v, SX_VMCS_TPR_THRESHOLD, 0);
 		*(uint32_t *)diff_at(AT_VAPIC + 0x80) = (uint32_t)(value << 4 | 7);
@@ -567,7 +567,7 @@ static void msr_areas(void)
 	diff_set(&v, SX_VMCS_GUEST_GS_BASE, 0x4444);
 	diff_enter(&c, &v);
 	for (unsigned i = 0; i < DIFF_COUNT(stored); i++)
-		diff_say("save/msr-stored-%u: %x\n", i,
+		diff_say("save/msr-areas+stored%u: %x\n", i,
 			 *(uint64_t *)diff_at(AT_EXIT_STORE + 16 * i + 8));
 }
 

@@ -281,7 +281,7 @@ static void encodings(void)
 		put_descriptor(0, 0);
 		*(uint64_t *)diff_at(AT_OPERAND) = 0;
 		(void)diff_step(&c, list[i].code, list[i].length, gpr);
-		diff_say("%s-memory: %x %x\n", c.name, *(uint64_t *)diff_at(AT_OPERAND),
+		diff_say("%s+memory: %x %x\n", c.name, *(uint64_t *)diff_at(AT_OPERAND),
 			 *(uint64_t *)diff_at(AT_DATA));
 	}
 }

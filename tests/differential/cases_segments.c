@@ -10,8 +10,7 @@ enum { ES, CS, SS, DS, FS, GS, LDTR, TR, SEGMENTS };
 #define LIMIT(i)    (SX_VMCS_GUEST_ES_LIMIT + 2 * (i))
 #define AR(i)       (SX_VMCS_GUEST_ES_AR + 2 * (i))
 
-/* Everything of each segment, in a guest that is otherwise @base. */
-static void each_segment(const char *mode, const struct diff_vmcs *base)
+void diff_each_segment(const char *mode, const struct diff_vmcs *base)
 {
 	static const uint64_t selectors[] = {0, 1, 3, 4, 7, 0x10, 0x13};
 	static const uint64_t cs_bases[] = {UINT64_C(0x100000000), UINT64_C(0x8000000000000000)};
@@ -151,12 +150,12 @@ void diff_cases_segments(void)
 	struct diff_vmcs v;
 
 	diff_base(&v);
-	each_segment("seg64", &v);
+	diff_each_segment("seg64", &v);
 	each_type("seg64", &v);
 	unusable("seg64", &v);
 	privileges("seg64", &v);
 	protected_mode(&v);
-	each_segment("seg32", &v);
+	diff_each_segment("seg32", &v);
 	each_type("seg32", &v);
 	unusable("seg32", &v);
 	virtual_8086();

@@ -111,14 +111,17 @@ static void put64(uint64_t gpa, uint64_t value)
 	*(uint64_t *)diff_at(gpa) = value;
 }
 
-/* Identity paging of 8 MiB by pages of 2 MiB, the same directory under both kinds of tables. */
+/*
+ * Identity paging of 8 MiB by pages of 2 MiB, the same directory under both kinds of tables. What
+ * is accessed and dirty says so already.
+ */
 static void make_tables(void)
 {
-	put64(AT_L2_PML4, AT_L2_PDPT | 3);
-	put64(AT_L2_PDPT, AT_L2_PD | 3);
+	put64(AT_L2_PML4, AT_L2_PDPT | 0x23);
+	put64(AT_L2_PDPT, AT_L2_PD | 0x23);
 	put64(AT_PDPTES, AT_L2_PD | 1);
 	for (uint64_t i = 0; i < 4; i++)
-		put64(AT_L2_PD + 8 * i, i << 21 | 0x83);
+		put64(AT_L2_PD + 8 * i, i << 21 | 0xe3);
 }
 
 static void make_descriptors(void)
@@ -256,16 +259,26 @@ static void say_information(void)
 	say_if("physical", ept, get(SX_VMCS_GUEST_PHYSICAL));
 }
 
-/* Fields that no longer are what was written. */
+static bool by_ept(uint64_t reason)
+{
+	return reason == SX_VMEXIT_EPT_VIOLATION || reason == SX_VMEXIT_EPT_MISCONFIG ||
+	       reason == SX_VMEXIT_PML_FULL;
+}
+
+/* Fields that no longer are what was written; but RF after an exit by EPT has a case of its own. */
 static void say_changes(const struct diff_vmcs *v)
 {
+	uint64_t rf = by_ept(get(SX_VMCS_EXIT_REASON)) ? SX_X86_RFLAGS_RF : 0;
+
 	for (unsigned i = 0; i < FIELDS; i++) {
 		uint32_t encoding = fields[i].encoding;
 		uint64_t value, was = diff_get(v, encoding) & sx_vmcs_width_mask(encoding);
 
 		if (SX_VMCS_TYPE(encoding) == SX_TYPE_EXIT_INFO)
 			continue;
-		if (diff_vmread(encoding, &value) && value != was)
+		if (!diff_vmread(encoding, &value) || value == was)
+			continue;
+		if (encoding != SX_VMCS_GUEST_RFLAGS || (value & ~rf) != (was & ~rf))
 			diff_say(" %s=%x", fields[i].name, value);
 	}
 }

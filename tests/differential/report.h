@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What cases say: one line a step, "CASE: what came of it". */
+/*
+ * What cases say: one line each, "CASE: what came of it". A line "CASE+MORE: ..." is what else
+ * there is to see afterwards.
+ */
 #ifndef DIFF_REPORT_H
 #define DIFF_REPORT_H
 

@@ -71,8 +71,9 @@ explained() {
 	return 1
 }
 
-alike=0 differ=0 refused=0
+cases=0 refused=0 alike=0 differ=0
 for name in "${!bochs[@]}"; do
+	[[ $name == *+* ]] || cases=$((cases + 1)) # NAME+MORE is one more line of a case
 	case ${bochs[$name]} in
 	'fail-valid 7'* | 'fail-valid 8'* | 'exit 8000002'[12]*) refused=$((refused + 1)) ;;
 	esac
@@ -93,10 +94,9 @@ for i in "${!patterns[@]}"; do
 	[ -n "${used[i]-}" ] || not_ok "${patterns[i]} no longer differs as its line says"
 done
 
-total=$((alike + differ))
-if [ $total -lt $CASES ] || [ $((2 * refused)) -lt $total ]; then
-	not_ok "there are $CASES cases, half of them refused entries: $total, $refused"
+if [ $cases -lt $CASES ] || [ $((2 * refused)) -lt $cases ]; then
+	not_ok "there are $CASES cases or more, half of them refused entries: $cases, $refused"
 fi
-[ $failed -gt 0 ] || ok "$total cases on Bochs and the engine, $refused of them refused entries:" \
-	"$alike are alike, $differ differ as explained"
+[ $failed -gt 0 ] || ok "$cases cases on Bochs and the engine, $refused of them refused entries:" \
+	"$alike lines are alike, $differ differ as explained"
 [ $failed -eq 0 ]

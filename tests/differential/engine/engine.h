@@ -22,6 +22,13 @@ enum engine_step {
 	ENGINE_UNKNOWN, /* this is not modelled */
 };
 
+/* Bytes of instruction or data that an access may be for; none of the cases' ends at a page's end.
+ */
+#define ENGINE_SPAN 16
+
+/* Where L2's access at @linear lands; NULL: @step says what comes of it, the exit is filled. */
+void *engine_access(struct engine *e, uint64_t linear, unsigned access, struct sx_vmx_exit *exit,
+		    enum engine_step *step);
 /* L2 executes what lies at its RIP, by the engine's leave. */
 enum engine_step engine_instruction(struct engine *e, struct sx_vmx_exit *exit);
 /* An exception of L2 at its RIP: an exit, or delivered. */

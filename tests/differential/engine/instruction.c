@@ -71,10 +71,11 @@ static uint64_t *gpr_of(struct insn *i, unsigned operand)
 	return &i->e->l2.cpu.gpr[(unsigned)ZydisRegisterGetId(i->operand[operand].reg.value) & 15];
 }
 
-/* The cases address memory by a base register and a displacement, in flat segments. */
+/* Cases address memory by a base register and a displacement, in flat segments. */
 static uint64_t memory_operand(struct insn *i)
 {
-	const ZydisDecodedOperandMem *mem = &i->operand[0].mem;
+	bool second = i->operand[0].type != ZYDIS_OPERAND_TYPE_MEMORY;
+	const ZydisDecodedOperandMem *mem = &i->operand[second ? 1 : 0].mem;
 
 	return i->e->l2.cpu.gpr[(unsigned)ZydisRegisterGetId(mem->base) & 15] +
 	       (mem->disp.has_displacement ? (uint64_t)mem->disp.value : 0);
@@ -203,11 +204,44 @@ static enum engine_step mov_from_cr(struct insn *i)
 	return decided(i, verdict, true);
 }
 
+/* MOV of 64 bits, one operand of which is memory. */
+static enum engine_step mov_memory(struct insn *i)
+{
+	bool load = i->operand[1].type == ZYDIS_OPERAND_TYPE_MEMORY;
+	unsigned access = load ? SX_ACCESS_READ : SX_ACCESS_WRITE;
+	uint64_t *reg = gpr_of(i, load ? 0 : 1);
+	enum engine_step said;
+	uint64_t *at = engine_access(i->e, memory_operand(i), access, i->exit, &said);
+
+	if (!at)
+		return said;
+	if (load)
+		*reg = *at;
+	else
+		*at = *reg;
+	return completed(i);
+}
+
+/* What is read to be written is accessed for writing. */
+static enum engine_step not_memory(struct insn *i)
+{
+	enum engine_step said;
+	uint64_t *at = engine_access(i->e, memory_operand(i), SX_ACCESS_WRITE, i->exit, &said);
+
+	if (!at)
+		return said;
+	*at = ~*at;
+	return completed(i);
+}
+
 static enum engine_step mov(struct insn *i)
 {
 	ZydisRegisterClass to = ZydisRegisterGetClass(i->operand[0].reg.value);
 	ZydisRegisterClass from = ZydisRegisterGetClass(i->operand[1].reg.value);
 
+	if (i->operand[0].type == ZYDIS_OPERAND_TYPE_MEMORY ||
+	    i->operand[1].type == ZYDIS_OPERAND_TYPE_MEMORY)
+		return mov_memory(i);
 	if (to == ZYDIS_REGCLASS_CONTROL)
 		return mov_to_cr(i);
 	if (from == ZYDIS_REGCLASS_CONTROL)
@@ -288,6 +322,8 @@ static enum engine_step other(struct insn *i)
 		return msr(i, i->zi.mnemonic == ZYDIS_MNEMONIC_WRMSR);
 	case ZYDIS_MNEMONIC_MOV:
 		return mov(i);
+	case ZYDIS_MNEMONIC_NOT:
+		return not_memory(i);
 	case ZYDIS_MNEMONIC_CLTS:
 		return clts(i);
 	case ZYDIS_MNEMONIC_LMSW:
@@ -308,19 +344,37 @@ static enum engine_step other(struct insn *i)
 	}
 }
 
+static enum engine_step vmx_instruction(struct insn *i, const struct sx_vmx_insn *vmx)
+{
+	struct engine *e = i->e;
+	const uint64_t *gpr = e->l2.cpu.gpr;
+	uint64_t eptp = e->l2.eptp;
+	enum sx_vmx_verdict verdict;
+
+	sx_vmx_insn_exit(&e->l2.cpu, vmx, i->exit);
+	if (vmx->op != SX_OP_VMFUNC)
+		return ENGINE_EXIT; /* 26.1.2; no case has VMCS shadowing and a VMREAD in L2 */
+	i->zi.length = vmx->length;
+	verdict = sx_vmx_on_vmfunc(&e->vmx, (uint32_t)gpr[SX_RAX], (uint32_t)gpr[SX_RCX], &eptp,
+				   i->exit);
+	e->l2.eptp = eptp;
+	return decided(i, verdict, true);
+}
+
 enum engine_step engine_instruction(struct engine *e, struct sx_vmx_exit *exit)
 {
+	struct sx_vmx_cpu *cpu = &e->l2.cpu;
 	struct insn i = {.e = e, .exit = exit};
-	const uint8_t *bytes = engine_memory(e->l2.cpu.rip, SX_VMX_MAX_INSN);
+	uint64_t base = sx_vmx_is_64bit(cpu) ? 0 : cpu->seg[SX_SEG_CS].base;
 	struct sx_vmx_insn vmx;
+	enum engine_step said;
 	ZydisDecoder decoder;
+	const void *bytes = engine_access(e, base + cpu->rip, SX_ACCESS_FETCH, exit, &said);
 
 	if (!bytes)
-		return ENGINE_UNKNOWN;
-	if (sx_vmx_decode(&e->l2.cpu, bytes, SX_VMX_MAX_INSN, &vmx) == 0) {
-		sx_vmx_insn_exit(&e->l2.cpu, &vmx, exit); /* 26.1.2: always */
-		return ENGINE_EXIT;
-	}
+		return said;
+	if (sx_vmx_decode(cpu, bytes, SX_VMX_MAX_INSN, &vmx) == 0)
+		return vmx_instruction(&i, &vmx);
 	ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
 	if (!ZYAN_SUCCESS(
 		    ZydisDecoderDecodeFull(&decoder, bytes, SX_VMX_MAX_INSN, &i.zi, i.operand)))

@@ -15,65 +15,115 @@ static bool canonical(uint64_t linear)
 	return (uint64_t)((int64_t)(linear << 16) >> 16) == linear;
 }
 
-static void push(struct sx_vmx_cpu *cpu, uint64_t value)
-{
-	void *at;
+/* Part of an event's delivery; an exit out of it names the event: 28.2.4. */
+struct delivery {
+	struct engine *e;
+	struct sx_vmx_exit *exit;
+	uint32_t info, error; /* as the IDT-vectoring information field has it */
+	unsigned insn_length; /* of an event that software caused */
+	uint64_t return_rip;
+	uint64_t rsp;
+};
 
-	cpu->gpr[SX_RSP] -= sizeof(value);
-	at = engine_memory(cpu->gpr[SX_RSP], sizeof(value));
-	if (at)
-		memcpy(at, &value, sizeof(value));
+static bool is_software(uint32_t info)
+{
+	return SX_INTR_TYPE(info) >= SX_INTR_SOFTWARE && SX_INTR_TYPE(info) <= SX_INTR_SOFT_EXC;
 }
 
-/* 3A 6.14.1, 6.14.2: same privilege, no stack table. False: there is no gate. */
-static bool deliver(struct engine *e, unsigned vector, bool has_error, uint32_t error,
-		    uint64_t return_rip)
+static void *delivery_access(struct delivery *d, uint64_t linear, unsigned access,
+			     enum engine_step *said)
 {
-	struct sx_vmx_cpu *cpu = &e->l2.cpu;
-	uint64_t rsp = cpu->gpr[SX_RSP], offset = UINT64_C(16) * vector, gate[2];
-	const void *at = engine_memory(cpu->idtr.base + offset, sizeof(gate));
+	void *at = engine_access(d->e, linear, access, d->exit, said);
 
-	if (!at || !sx_vmx_is_64bit(cpu) || offset + 15 > cpu->idtr.limit)
+	if (!at) {
+		d->exit->idt_info = d->info;
+		d->exit->idt_error = d->error;
+		d->exit->insn_length = is_software(d->info) ? d->insn_length : 0;
+	}
+	return at;
+}
+
+static bool push(struct delivery *d, uint64_t value, enum engine_step *said)
+{
+	void *at = delivery_access(d, d->rsp - sizeof(value), SX_ACCESS_WRITE, said);
+
+	if (!at)
 		return false;
+	d->rsp -= sizeof(value);
+	memcpy(at, &value, sizeof(value));
+	return true;
+}
+
+static bool push_frame(struct delivery *d, enum engine_step *said)
+{
+	const struct sx_vmx_cpu *cpu = &d->e->l2.cpu;
+
+	d->rsp = cpu->gpr[SX_RSP] & ~UINT64_C(15);
+	return push(d, cpu->seg[SX_SEG_SS].selector, said) && push(d, cpu->gpr[SX_RSP], said) &&
+	       push(d, cpu->rflags, said) && push(d, cpu->seg[SX_SEG_CS].selector, said) &&
+	       push(d, d->return_rip, said) &&
+	       (!(d->info & SX_INTR_ERROR_CODE) || push(d, d->error, said));
+}
+
+/* 3A 6.14.1, 6.14.2: same privilege, no stack table. */
+static enum engine_step deliver(struct delivery *d)
+{
+	struct sx_vmx_cpu *cpu = &d->e->l2.cpu;
+	uint64_t offset = UINT64_C(16) * SX_INTR_VECTOR(d->info), gate[2];
+	enum engine_step said;
+	const void *at;
+
+	if (!sx_vmx_is_64bit(cpu) || offset + 15 > cpu->idtr.limit)
+		return ENGINE_UNKNOWN;
+	at = delivery_access(d, cpu->idtr.base + offset, SX_ACCESS_READ, &said);
+	if (!at)
+		return said;
 	memcpy(gate, at, sizeof(gate));
-	cpu->gpr[SX_RSP] &= ~UINT64_C(15);
-	push(cpu, cpu->seg[SX_SEG_SS].selector);
-	push(cpu, rsp);
-	push(cpu, cpu->rflags);
-	push(cpu, cpu->seg[SX_SEG_CS].selector);
-	push(cpu, return_rip);
-	if (has_error)
-		push(cpu, error);
+	if (!push_frame(d, &said))
+		return said;
+	cpu->gpr[SX_RSP] = d->rsp;
 	cpu->rflags &= ~(SX_X86_RFLAGS_TF | SX_X86_RFLAGS_IF | SX_X86_RFLAGS_RF |
 			 UINT64_C(0x4000)); /* NT */
 	cpu->interruptibility &= ~(SX_BLOCK_STI | SX_BLOCK_MOV_SS);
 	cpu->rip = (gate[0] & 0xffff) | (gate[0] >> 48) << 16 | gate[1] << 32;
-	return true;
+	return ENGINE_NEXT;
 }
 
-static bool deliver_injected(struct engine *e)
+static enum engine_step deliver_injected(struct engine *e, struct sx_vmx_exit *exit)
 {
 	const struct sx_vmx_event *event = &e->l2.event;
-	unsigned type = SX_INTR_TYPE(event->info);
-	uint64_t rip = e->l2.cpu.rip;
+	struct delivery d = {
+		.e = e,
+		.exit = exit,
+		.info = event->info,
+		.error = event->error_code,
+		.insn_length = event->insn_length,
+		.return_rip = e->l2.cpu.rip,
+	};
 
 	if (!(event->info & SX_INTR_VALID))
-		return true;
-	if (type >= SX_INTR_SOFTWARE && type <= SX_INTR_SOFT_EXC)
-		rip += event->insn_length; /* 27.6.1.1 */
-	return deliver(e, SX_INTR_VECTOR(event->info), event->info & SX_INTR_ERROR_CODE,
-		       event->error_code, rip);
+		return ENGINE_NEXT;
+	if (is_software(event->info))
+		d.return_rip += event->insn_length; /* 27.6.1.1 */
+	return deliver(&d);
 }
 
 enum engine_step engine_raise(struct engine *e, const struct sx_vmx_exception *exception,
 			      struct sx_vmx_exit *exit)
 {
+	struct delivery d = {
+		.e = e,
+		.exit = exit,
+		.info = SX_INTR_INFO(exception->type, exception->vector),
+		.error = exception->error_code,
+		.return_rip = e->l2.cpu.rip,
+	};
+
 	if (sx_vmx_on_exception(&e->vmx, exception, exit))
 		return ENGINE_EXIT;
-	return deliver(e, exception->vector, exception->has_error_code, exception->error_code,
-		       e->l2.cpu.rip)
-		       ? ENGINE_NEXT
-		       : ENGINE_UNKNOWN;
+	if (exception->has_error_code)
+		d.info |= SX_INTR_ERROR_CODE;
+	return deliver(&d);
 }
 
 /* 27.7.3 */
@@ -116,7 +166,7 @@ static enum engine_step step(struct engine *e, struct sx_vmx_exit *exit)
 
 bool engine_run_l2(struct engine *e, struct sx_vmx_exit *exit)
 {
-	enum engine_step said = deliver_injected(e) ? ENGINE_NEXT : ENGINE_UNKNOWN;
+	enum engine_step said = deliver_injected(e, exit);
 
 	for (unsigned i = 0; i < STEPS && said == ENGINE_NEXT; i++)
 		said = step(e, exit);

@@ -5,8 +5,8 @@
  *
  * Freestanding: splitx_vmx.ko includes it, and its unit test.
  */
-#ifndef SX_WIRE_VMX_INSN_H
-#define SX_WIRE_VMX_INSN_H
+#ifndef SX_KERNEL_VMX_INSN_H
+#define SX_KERNEL_VMX_INSN_H
 
 #include "ipc/wire/vmx_line.h"
 

@@ -14,6 +14,7 @@
 #   tests/fuzz/fuzz_*.c                 libFuzzer targets    -> fuzz/NAME
 #   tests/lab/host_*.c                  run in the emulated hosts -> tests/lab/NAME
 #   tests/differential/                 one set of cases on two machines -> tests/differential/vmx_*
+#   kernel/                             kernel modules       -> kernel/NAME.ko, by `make kernel`
 # Sanitizer builds are this same file with another BUILD, CC and SAN.
 
 MAKEFLAGS += --no-builtin-rules
@@ -313,7 +314,7 @@ fuzz: ## Fuzz each target for FUZZ_SECONDS (60); what it learns is kept in build
 
 build-unit: $(UNIT) plugins
 build-integration: $(INTEG) $(BUILD)/splitx $(GUESTS) $(T_GUESTS) $(T_KERNELS)
-build-lab: $(LABPROGS) $(DIFF)
+build-lab: $(LABPROGS) $(DIFF) kernel
 build-scripts: $(T_GUESTS) $(T_KERNELS)
 build-scripts build-lab build-lab-long: all
 build-unit build-integration build-scripts build-model build-lint:

@@ -5,14 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/disk_bench.h"
+#include "bench/entry_cost.h"
 #include "bench/floors.h"
 #include "bench/paths.h"
 #include "bench/progress.h"
 #include "bench/rig.h"
 
 #define GUEST_MEMORY (16ull << 20)
+#define DISK_BLOCKS  1024u
 #define LOOP         64u /* operations in a sample, where L2 does them by itself */
 #define FLOOR_ROUNDS 2000u
+#define ENTRY_ROUNDS 2000u
 
 /*
  * Where L1 and L2 have a core each, no core is left for a sidecore on a machine with two: it is
@@ -42,6 +46,7 @@ static const struct operation {
 	{"l2_pio", SX_BENCH_L2_PIO, 1000, 0, false},
 	{"l2_mmio", SX_BENCH_L2_MMIO, 1000, 0, false},
 	{"l2_passthrough", SX_BENCH_L2_PASSTHROUGH, 400, LOOP, true},
+	{"l2_blk", SX_BENCH_L2_BLK, 100, LOOP, true},
 	{"vmread", SX_BENCH_VMREAD, 1000, LOOP, false},
 	{"vmwrite", SX_BENCH_VMWRITE, 1000, LOOP, false},
 };
@@ -63,8 +68,9 @@ struct suite {
 	const struct sx_bench_options *opt;
 	struct sx_report *report;
 	struct sx_rig rig;
+	struct sx_disk_bench disk; /* that is given to L2 */
 	struct sx_progress progress;
-	struct sx_samples pingpong;
+	struct sx_samples pingpong, entry;
 	struct cell cell[PLACES][OPERATIONS];
 };
 
@@ -148,6 +154,8 @@ static int run_round(struct suite *s, struct sx_error *err)
 	sx_floor_pingpong(&s->rig, FLOOR_ROUNDS, &s->pingpong);
 	for (size_t p = 0; rc == 0 && p < PLACES; p++)
 		rc = run_place(s, p, err);
+	if (rc == 0)
+		rc = sx_entry_cost(&s->rig, ENTRY_ROUNDS, &s->entry, err);
 	return rc;
 }
 
@@ -232,11 +240,12 @@ static double cpuid_returns(const struct suite *s)
 	return ((double)cell->l2_runs - (double)cell->entries) / ((double)cell->outcome.ops * LOOP);
 }
 
-static double sidecore_ns(const struct suite *s, const char *op)
+static double figure(const struct sx_report *r, const char *name)
 {
-	const struct sx_report_row *row = sx_report_find(s->report, op, "split-colocated", 0);
-
-	return row && row->sidecore_ns > 0 ? row->sidecore_ns : SX_NOT_MEASURED;
+	for (size_t i = 0; i < r->cost_count; i++)
+		if (strcmp(r->cost[i].name, name) == 0)
+			return r->cost[i].value;
+	return SX_NOT_MEASURED;
 }
 
 static int add_targets(struct suite *s, struct sx_error *err)
@@ -252,6 +261,8 @@ static int add_targets(struct suite *s, struct sx_error *err)
 		 exits(s, "l2_mmio", "split-colocated"), false},
 		{"l2_passthrough split-colocated, exits of L0", "exits/op", SX_AT_MOST, 0.01,
 		 exits(s, "l2_passthrough", "split-colocated"), false},
+		{"l2_blk split-colocated, exits of L0", "exits/op", SX_AT_MOST, 0.01,
+		 exits(s, "l2_blk", "split-colocated"), false},
 		{"l2_cpuid, returns from KVM_RUN", "exits/op", SX_AT_MOST, 0.01, cpuid_returns(s),
 		 false},
 		{"l2_pio trap / split-parallel", "x", SX_AT_LEAST, 10,
@@ -262,8 +273,8 @@ static int add_targets(struct suite *s, struct sx_error *err)
 		 p50(s, "vmread", "split-parallel"), false},
 		{"VMWRITE in the guest's handler", "ns", SX_AT_MOST, 10,
 		 p50(s, "vmwrite", "split-parallel"), false},
-		{"VM entry with all checks, on the sidecore", "ns", SX_AT_MOST, 2000,
-		 sidecore_ns(s, "l2_pio"), false},
+		{"VM entry with all checks", "ns", SX_AT_MOST, 2000,
+		 figure(s->report, "vm_entry_p50_ns"), false},
 	};
 	int rc = 0;
 
@@ -272,20 +283,26 @@ static int add_targets(struct suite *s, struct sx_error *err)
 	return rc;
 }
 
-static int add_floor(struct suite *s, struct sx_error *err)
+static int add_figures(struct suite *s, struct sx_error *err)
 {
-	uint64_t cycles;
-	int rc = sx_samples_percentile(&s->pingpong, 500, &cycles);
+	uint64_t pingpong, entry;
+	int rc = sx_samples_percentile(&s->pingpong, 500, &pingpong);
 
+	if (rc == 0)
+		rc = sx_samples_percentile(&s->entry, 500, &entry);
 	if (rc < 0)
-		return sx_fail(err, rc, "no samples of the floor");
-	return sx_report_add_floor(s->report, "pingpong_p50_ns",
-				   sx_cycles_to_ns((double)cycles, s->rig.tsc_khz), err);
+		return sx_fail(err, rc, "no samples of the floor, or of entries");
+	rc = sx_report_add_floor(s->report, "pingpong_p50_ns",
+				 sx_cycles_to_ns((double)pingpong, s->rig.tsc_khz), err);
+	if (rc < 0)
+		return rc;
+	return sx_report_add_cost(s->report, "vm_entry_p50_ns",
+				  sx_cycles_to_ns((double)entry, s->rig.tsc_khz), err);
 }
 
 static int report(struct suite *s, struct sx_error *err)
 {
-	int rc = add_floor(s, err);
+	int rc = add_figures(s, err);
 
 	for (size_t o = 0; o < OPERATIONS; o++)
 		for (size_t p = 0; rc == 0 && p < PLACES; p++)
@@ -299,9 +316,13 @@ static int report(struct suite *s, struct sx_error *err)
 
 static int open_suite(struct suite *s, struct sx_error *err)
 {
+	struct sx_plugged disk = {.plug = &sx_disk_bench_plug};
 	char guest[4096];
 	struct sx_rig_config config = {
 		.guest = guest,
+		.plugged = &disk,
+		.plugged_count = 1,
+		.device_mode = SX_SPLIT,
 		.memory = GUEST_MEMORY,
 		.guest_cores = s->opt->guest_cores,
 		.sidecores = s->opt->sidecores,
@@ -312,17 +333,24 @@ static int open_suite(struct suite *s, struct sx_error *err)
 
 	if (rc == 0)
 		rc = sx_samples_init(&s->pingpong, (size_t)rounds * FLOOR_ROUNDS, err);
+	if (rc == 0)
+		rc = sx_samples_init(&s->entry, (size_t)rounds * ENTRY_ROUNDS, err);
 	for (size_t p = 0; p < PLACES; p++)
 		for (size_t o = 0; rc == 0 && o < OPERATIONS; o++)
 			rc = sx_samples_init(&s->cell[p][o].samples,
 					     (size_t)rounds * operations[o].samples, err);
+	if (rc == 0)
+		rc = sx_disk_bench_create(&s->disk, DISK_BLOCKS, err);
+	disk.value = s->disk.path;
 	return rc < 0 ? rc : sx_rig_open(&s->rig, &config, err);
 }
 
 static void close_suite(struct suite *s)
 {
 	sx_rig_close(&s->rig);
+	sx_disk_bench_destroy(&s->disk);
 	sx_samples_destroy(&s->pingpong);
+	sx_samples_destroy(&s->entry);
 	for (size_t p = 0; p < PLACES; p++)
 		for (size_t o = 0; o < OPERATIONS; o++)
 			sx_samples_destroy(&s->cell[p][o].samples);

@@ -155,6 +155,7 @@ static int load_kernel(struct sx_pc *pc, const struct sx_acpi_config *acpi, stru
 		.cmdline = c->cmdline,
 		.low_end = pc->low_end,
 		.high_size = sx_pc_high_memory(pc),
+		.vmx_lines = c->engine,
 	};
 	int rc = sx_acpi_build(&pc->vm.memory, acpi, &boot.rsdp, err);
 
@@ -174,6 +175,7 @@ static int set_up_guest(struct sx_pc *pc, struct sx_cpuid *cpuid, const struct s
 		.nested = pc->config.nested,
 		.dedicated = pc->config.idle_poll,
 		.tsc_deadline = has_tsc_deadline(pc),
+		.lines = sx_pc_nested_lines(pc),
 	};
 	const struct sx_acpi_config acpi = {
 		.vcpus = pc->vcpus, .high_base = high->base, .high_size = high->size};
@@ -216,7 +218,7 @@ static int start_serving(struct sx_pc *pc, struct sx_error *err)
 		rc = sx_pc_devices_start(&pc->devices, err);
 	for (unsigned i = 0; i < pc->vcpus; i++)
 		pc->vcpu[i].sink = sink;
-	return rc;
+	return rc < 0 || !pc->config.engine ? rc : sx_pc_nested_start(pc, err);
 }
 
 void sx_pc_console_resized(struct sx_pc *pc, uint16_t cols, uint16_t rows)
@@ -275,12 +277,16 @@ static int create(struct sx_pc *pc, struct sx_cpuid *cpuid, struct sx_error *err
 	struct sx_pci_window high;
 	int rc = place_high_window(pc, sx_cpuid_physical_bits(cpuid), &high, err);
 
+	if (rc == 0 && pc->config.engine)
+		rc = sx_pc_nested_check(cpuid, err);
 	if (rc == 0)
 		rc = create_vm(pc, err);
 	if (rc == 0)
 		rc = sx_pc_create_memory(pc, err);
 	if (rc == 0)
 		rc = create_vcpus(pc, err);
+	if (rc == 0 && pc->config.engine)
+		rc = sx_pc_nested_create(pc, err);
 	if (rc == 0)
 		rc = create_servers(pc, err);
 	if (rc == 0)
@@ -323,6 +329,7 @@ void sx_pc_destroy(struct sx_pc *pc)
 {
 	sx_pc_devices_destroy(&pc->devices);
 	sx_sidecore_remove(&pc->uart.poller);
+	sx_pc_nested_destroy(pc);
 	for (unsigned i = 0; pc->server && i < pc->config.sidecore_count; i++) {
 		sx_sidecore_remove(&pc->server[i].poller);
 		sx_exit_server_destroy(&pc->server[i]);
@@ -334,6 +341,7 @@ void sx_pc_destroy(struct sx_pc *pc)
 	free(pc->vcpu);
 	sx_vm_destroy(&pc->vm);
 	sx_region_destroy(&pc->ram);
+	sx_region_destroy(&pc->nested.lines);
 	sx_byte_queue_destroy(&pc->serial_out);
 	sx_byte_queue_destroy(&pc->serial_in);
 	sx_byte_queue_destroy(&pc->console_out);

@@ -12,6 +12,7 @@
 
 #include "cli/machine.h"
 #include "cli/pc_devices.h"
+#include "cli/pc_nested.h"
 #include "guestcore/boot.h"
 #include "guestcore/placement.h"
 #include "ipc/byte_queue.h"
@@ -36,8 +37,10 @@ struct sx_pc_config {
 	bool memfd;      /* in a memfd, so that other processes can be given it */
 	bool prefault;   /* take all memory now */
 	bool idle_poll;  /* HLT and PAUSE do not exit; each vCPU has a guest core for itself */
-	bool nested;     /* the guest may be a hypervisor itself */
-	const struct sx_plugged *plugged; /* virtio devices */
+	bool nested;     /* the guest may be a hypervisor itself, by the host's KVM ... */
+	bool engine;     /* ... or by our VMX engine; its memory is in a memfd then */
+	enum sx_nested_place nested_place; /* where the engine and L2 are */
+	const struct sx_plugged *plugged;  /* virtio devices */
 	unsigned plugged_count;
 	enum sx_mode mode;
 	struct sx_wait_policy wait; /* of the vCPUs' threads in split mode */
@@ -65,6 +68,7 @@ struct sx_pc {
 	struct sx_uart uart;
 	struct sx_irq uart_irq;
 	struct sx_power power;
+	struct sx_pc_nested nested;
 	struct sx_pc_devices devices;
 	struct sx_byte_queue console_out, console_in; /* of the virtio console */
 	struct sx_virtio_console *console;            /* one of the devices; NULL: there is none */

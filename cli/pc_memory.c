@@ -41,12 +41,15 @@ static int prefault(const struct sx_region *ram, struct sx_error *err)
 	return 0;
 }
 
-/* Private memory gets large pages from most hosts, which spares thousands of page faults. */
+/*
+ * Private memory gets large pages from most hosts, which spares thousands of page faults. An L2's
+ * memory is made of pages of L1's file.
+ */
 static unsigned region_flags(const struct sx_pc_config *c)
 {
 	if (c->hugepages)
 		return SX_REGION_HUGE;
-	return c->memfd ? 0 : SX_REGION_PRIVATE;
+	return c->memfd || c->engine ? 0 : SX_REGION_PRIVATE;
 }
 
 int sx_pc_create_memory(struct sx_pc *pc, struct sx_error *err)

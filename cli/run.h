@@ -41,6 +41,9 @@ struct sx_run_options {
 		bool prefault;
 		bool idle_poll;
 		bool nested;
+		bool engine;   /* --nested ... */
+		bool parallel; /* ... =parallel */
+		enum sx_nested_place nested_place;
 		bool virtio_console; /* its console is that, not the serial port */
 		bool restart;        /* when the guest resets */
 		struct sx_plugged plugged[SX_PC_MAX_DEVICES];

@@ -97,6 +97,8 @@ static int create(struct sx_run *r, struct sx_error *err)
 		.prefault = k->prefault,
 		.idle_poll = k->idle_poll,
 		.nested = k->nested,
+		.engine = k->engine,
+		.nested_place = k->nested_place,
 		.plugged = k->plugged,
 		.plugged_count = k->plugged_count,
 		.mode = r->opt.mode,

@@ -44,6 +44,10 @@ static void usage_begin(FILE *to)
 	      "                         told its size (default: serial)\n"
 	      "      --cpu host[,nested]  the processor it sees: the host's; with nested also VMX "
 	      "or SVM\n"
+	      "      --nested[=parallel|colocated]  the guest may be a hypervisor, by splitx's own "
+	      "VMX;\n"
+	      "                         in split mode its guests run on other cores or on its own\n"
+	      "                         (default: colocated)\n"
 	      "      --idle poll|halt   an idle vCPU keeps its core in the guest, or gives it "
 	      "back\n"
 	      "                         (default: halt)\n"
@@ -96,6 +100,7 @@ enum {
 	OPT_INITRD,
 	OPT_APPEND,
 	OPT_CPU,
+	OPT_NESTED,
 	OPT_IDLE,
 	OPT_HUGEPAGES,
 	OPT_MEMFD,
@@ -123,6 +128,7 @@ static const struct option fixed_options[] = {
 	{"initrd", required_argument, NULL, OPT_INITRD},
 	{"append", required_argument, NULL, OPT_APPEND},
 	{"cpu", required_argument, NULL, OPT_CPU},
+	{"nested", optional_argument, NULL, OPT_NESTED},
 	{"idle", required_argument, NULL, OPT_IDLE},
 	{"hugepages", no_argument, NULL, OPT_HUGEPAGES},
 	{"memfd", no_argument, NULL, OPT_MEMFD},
@@ -234,6 +240,10 @@ static int parse_kernel_option(struct sx_run_kernel_options *k, int opt, const c
 		return 0;
 	case OPT_CPU:
 		return parse_choice("--cpu", arg, "host", "host,nested", &k->nested, err);
+	case OPT_NESTED:
+		k->engine = true;
+		return parse_choice("--nested", arg ? arg : "colocated", "colocated", "parallel",
+				    &k->parallel, err);
 	case OPT_IDLE:
 		return parse_choice("--idle", arg, "halt", "poll", &k->idle_poll, err);
 	case OPT_HUGEPAGES:
@@ -304,6 +314,29 @@ static int pin_devices(struct sx_run_options *o, struct sx_error *err)
 	return rc;
 }
 
+/* Now that the mode is known. */
+static int place_nested(struct sx_run_options *o, struct sx_error *err)
+{
+	struct sx_run_kernel_options *k = &o->kernel;
+
+	if (!k->engine)
+		return 0;
+	if (k->nested)
+		return sx_fail(err, -EINVAL,
+			       "--nested is splitx's own VMX and --cpu host,nested is KVM's; give "
+			       "one of them");
+	if (k->hugepages)
+		return sx_fail(err, -EINVAL,
+			       "--nested shares single pages of memory, which --hugepages does not "
+			       "have; leave one of them out");
+	if (k->parallel && o->mode == SX_TRAP)
+		return sx_fail(err, -EINVAL, "--nested=parallel has no meaning with --mode trap");
+	k->nested_place = k->parallel ? SX_NESTED_PARALLEL : SX_NESTED_COLOCATED;
+	if (o->mode == SX_TRAP)
+		k->nested_place = SX_NESTED_TRAP;
+	return 0;
+}
+
 /* One guest, of one kind. */
 static int parse_guest(struct sx_run_options *o, char **words, int count, struct sx_error *err)
 {
@@ -313,6 +346,8 @@ static int parse_guest(struct sx_run_options *o, char **words, int count, struct
 		return sx_fail(err, -EINVAL, "give --kernel or a micro-guest, not both");
 	if (o->kernel.path) {
 		rc = plug_console(&o->kernel, err);
+		if (rc == 0)
+			rc = place_nested(o, err);
 		return rc < 0 ? rc : pin_devices(o, err);
 	}
 	if (o->kernel.first)

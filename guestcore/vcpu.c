@@ -10,11 +10,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "guestcore/alarm.h"
 #include "ipc/rcu.h"
 #include "ipc/wait.h"
 #include "ipc/wire/types.h"
-
-#define KICK_SIGNAL (SIGRTMIN + 1)
 
 int sx_vcpu_create(struct sx_vcpu *v, struct sx_vm *vm, unsigned index, struct sx_error *err)
 {
@@ -67,17 +66,27 @@ uint32_t sx_vcpu_tsc_khz(const struct sx_vcpu *v)
 	return khz > 0 ? (uint32_t)khz : 0;
 }
 
-static void kicked(int sig)
+/* That KVM_RUN returns is all that it is for. An alarm may come too early for that, and says so. */
+static void kicked(int sig, siginfo_t *info, void *context)
 {
-	(void)sig; /* that KVM_RUN returned is all that it is for */
+	const struct sx_alarm *alarm = info->si_value.sival_ptr;
+	struct kvm_run *run;
+
+	(void)sig;
+	(void)context;
+	if (info->si_code != SI_TIMER)
+		return;
+	run = sx_load_relaxed(alarm->running); /* no pair: this thread's own */
+	if (run)
+		sx_store_relaxed(&run->immediate_exit, (uint8_t)1);
 }
 
 int sx_vcpu_set_up_signal(struct sx_error *err)
 {
-	struct sigaction sa = {.sa_handler = kicked};
+	struct sigaction sa = {.sa_sigaction = kicked, .sa_flags = SA_SIGINFO};
 
 	sigemptyset(&sa.sa_mask);
-	if (sigaction(KICK_SIGNAL, &sa, NULL) < 0)
+	if (sigaction(SX_VCPU_SIGNAL, &sa, NULL) < 0)
 		return sx_fail(err, -errno, "cannot install a signal handler: %s", strerror(errno));
 	return 0;
 }
@@ -86,7 +95,7 @@ void sx_vcpu_interrupt(struct kvm_run *run, pthread_t thread)
 {
 	/* A signal that comes before KVM_RUN would be lost; KVM looks at this after entering. */
 	sx_store_relaxed(&run->immediate_exit, (uint8_t)1);
-	pthread_kill(thread, KICK_SIGNAL);
+	pthread_kill(thread, SX_VCPU_SIGNAL);
 }
 
 void sx_vcpu_lend(struct sx_vcpu *v, struct kvm_run *run)
@@ -116,7 +125,7 @@ void sx_vcpu_stop(struct sx_vcpu *v, pthread_t thread)
 	if (v->lent)
 		sx_store_relaxed(&v->lent->immediate_exit, (uint8_t)1);
 	pthread_mutex_unlock(&v->lent_lock);
-	pthread_kill(thread, KICK_SIGNAL);
+	pthread_kill(thread, SX_VCPU_SIGNAL);
 }
 
 void sx_vcpu_forget_stop(struct sx_vcpu *v)
@@ -315,6 +324,7 @@ int sx_vcpu_run(struct sx_vcpu *v, struct sx_error *err)
 {
 	int rc;
 
+	v->thread = gettid();
 	sx_rcu_register();
 	rc = run_loop(v, err);
 	sx_rcu_unregister();

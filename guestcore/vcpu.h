@@ -6,14 +6,18 @@
 #define SX_GUESTCORE_VCPU_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "guestcore/stats.h"
 #include "guestcore/vm.h"
 #include "ipc/exit.h"
 
 struct kvm_run;
+
+#define SX_VCPU_SIGNAL (SIGRTMIN + 1) /* makes KVM_RUN return; nothing else uses it */
 
 /*
  * Who answers for the MSRs that sx_vm_take_msrs() took from KVM. On the vCPU's thread, as an exit
@@ -47,6 +51,7 @@ struct sx_vcpu {
 	struct sx_msr_sink msrs;   /* likewise; there if sx_vm_take_msrs() was used */
 	struct sx_insn_sink insns; /* likewise; there is none if NULL */
 	uint32_t stop;             /* 1: leave the run loop. Set by any thread */
+	pid_t thread;              /* that is, or last was, in sx_vcpu_run() */
 	pthread_mutex_t lent_lock; /* of `lent` */
 	struct kvm_run *lent;      /* of the vCPU that the thread runs in this one's stead */
 	/* Written by the vCPU's thread; others may look. */
@@ -100,7 +105,7 @@ uint32_t sx_vcpu_tsc_khz(const struct sx_vcpu *v);
 
 /*
  * Once per process, before the first sx_vcpu_run(): install the handler of the signal by which
- * sx_vcpu_stop() interrupts KVM_RUN.
+ * sx_vcpu_stop() and alarms (alarm.h) interrupt KVM_RUN.
  */
 int sx_vcpu_set_up_signal(struct sx_error *err);
 

@@ -28,7 +28,7 @@
 #include <asm/processor.h>
 #include <asm/trapnr.h>
 
-#include "kernel/vmx_insn.h"
+#include "ipc/wire/vmx_insn.h"
 
 /* Components that fit into a line's image: all but AMX's (SDM Vol. 1, 13.1). */
 #define XSAVE_COMPONENTS (~(BIT_ULL(17) | BIT_ULL(18)))

@@ -3,7 +3,7 @@
 #include "nested/nested_internal.h"
 
 /* CR4 as struct sx_vmx_caps has it: bits L2 may set. SDM Vol. 3A 2.5. */
-#define L2_CR4 UINT64_C(0x7706ff) /* VME to OSXMMEXCPT, FSGSBASE, OSXSAVE, SMEP, SMAP, PKE */
+#define L2_CR4 UINT64_C(0x770eff) /* VME to OSXMMEXCPT, FSGSBASE, OSXSAVE, SMEP, SMAP, PKE */
 
 /*
  * Not offered, because KVM gives its userspace no means to honour it: stepping L2 by the monitor
@@ -17,9 +17,11 @@
 	 SX_CPU2_VMFUNC | SX_CPU2_VMCS_SHADOW | SX_CPU2_RDSEED | SX_CPU2_TSC_SCALING)
 #define WITHOUT_ACTIVITY (SX_VMX_BIT(SX_ACTIVITY_SHUTDOWN) | SX_VMX_BIT(SX_ACTIVITY_WAIT_SIPI))
 
-void sx_l2_caps(struct sx_vmx_caps *caps)
+void sx_l2_caps(struct sx_vmx_caps *caps, bool timer)
 {
 	sx_vmx_caps_all(caps, 46, L2_CR4);
+	if (!timer)
+		caps->pin &= ~(uint32_t)SX_PIN_PREEMPTION_TIMER;
 	caps->cpu &= ~WITHOUT_CPU;
 	caps->cpu2 &= ~WITHOUT_CPU2;
 	caps->ept_vpid &= ~SX_EPTCAP_EXEC_ONLY;

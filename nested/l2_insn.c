@@ -297,6 +297,11 @@ static void take_vector(struct decoding *d)
 	case ZYDIS_MNEMONIC_INT3:
 		raise(d->insn, SX_VEC_BP);
 		break;
+	case ZYDIS_MNEMONIC_UD0:
+	case ZYDIS_MNEMONIC_UD1:
+	case ZYDIS_MNEMONIC_UD2:
+		raise(d->insn, SX_VEC_UD);
+		break;
 	case ZYDIS_MNEMONIC_INTO:
 		if (d->cpu->rflags & RFLAGS_OF)
 			raise(d->insn, VEC_OF);

@@ -37,47 +37,55 @@ static bool must_stop(const struct sx_l1 *l1)
 
 /* ---- what comes before L2's next instruction ---- */
 
-static bool interrupted(struct sx_l1 *l1, struct sx_vmx_exit *exit)
-{
-	/* Pairs with L1's store before its kick. */
-	if (!sx_load_acquire(&l1->line->interrupt))
-		return false;
-	return sx_vmx_on_ext_intr(&l1->vmx, (uint8_t)sx_load_relaxed(&l1->line->vector), exit);
-}
-
-static bool leaves_at_once(struct sx_l1 *l1, struct sx_vmx_exit *exit)
-{
-	if (l1->state.event.info & SX_INTR_VALID)
-		return false; /* its delivery comes first */
-	return sx_vmx_pending(&l1->vmx, &l1->state, exit) || interrupted(l1, exit);
-}
-
 static void ask_for_window(const struct sx_l1 *l1, struct sx_l2_vcpu *v)
 {
 	v->run->request_interrupt_window =
 		!!(sx_vmcs12_get(&l1->vmx.v12, SX_VMCS_CPU_CONTROLS) & SX_CPU_INTR_WINDOW);
 }
 
-/* One run: SX_L2_AGAIN, SX_L2_LEAVES, or a negative errno. */
-static int step(struct sx_l1 *l1, struct sx_l2_vcpu *v, struct sx_vmx_exit *exit)
+/* Enter L2, which is active or becomes so by the event that it takes. As step(). */
+static int run(struct sx_l1 *l1, struct sx_l2_vcpu *v, bool delivering, struct sx_vmx_exit *exit)
 {
 	enum sx_l2_next next;
 	int rc;
+
+	rc = sx_l2_time_arm(l1, delivering && sx_l2_exits_after_delivery(l1));
+	if (rc < 0)
+		return rc;
+	sx_l2_vcpu_load(v, &l1->state);
+	ask_for_window(l1, v);
+	sx_count(&l1->l2_runs, 1);
+	rc = sx_l2_vcpu_run(v);
+	/* KVM on SVM resets a vCPU that shuts down: what it had before is nearer to the truth. */
+	if (rc == 0 && v->run->exit_reason == KVM_EXIT_SHUTDOWN)
+		sx_l2_vcpu_forget(v);
+	else
+		sx_l2_vcpu_save(v, &l1->state);
+	next = sx_l2_exit(l1, v, rc, exit);
+	return next == SX_L2_BROKEN ? -EIO : (int)next;
+}
+
+/* What comes next for L2: SX_L2_AGAIN, SX_L2_LEAVES, or a negative errno. */
+static int step(struct sx_l1 *l1, struct sx_l2_vcpu *v, struct sx_vmx_exit *exit)
+{
+	bool delivering;
 
 	/* Before what it is about is looked at: a request after that finds it 0 and is kept. */
 	sx_store_relaxed(&v->run->immediate_exit, (uint8_t)0);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* with the lock in sx_l2_interrupt() */
 	if (must_stop(l1))
 		return -ESHUTDOWN;
-	if (leaves_at_once(l1, exit))
+	sx_l2_time_update(l1);
+	/* An event's delivery comes first: 27.6. */
+	delivering = l1->state.event.info & SX_INTR_VALID;
+	if (!delivering &&
+	    (sx_vmx_pending(&l1->vmx, &l1->state, exit) || sx_l2_interrupted(l1, exit)))
 		return SX_L2_LEAVES;
-	sx_l2_vcpu_load(v, &l1->state);
-	ask_for_window(l1, v);
-	sx_count(&l1->l2_runs, 1);
-	rc = sx_l2_vcpu_run(v);
-	sx_l2_vcpu_save(v, &l1->state);
-	next = sx_l2_exit(l1, v, rc, exit);
-	return next == SX_L2_BROKEN ? -EIO : (int)next;
+	if (l1->state.cpu.activity == SX_ACTIVITY_HLT && !(l1->state.event.info & SX_INTR_VALID)) {
+		sx_l2_halt(l1);
+		return SX_L2_AGAIN;
+	}
+	return run(l1, v, delivering, exit);
 }
 
 /* Of what the line carries, these are L2's own: they have fields in the VMCS. */
@@ -126,8 +134,11 @@ static int arrive(struct sx_l1 *l1, struct sx_l2_vcpu *v)
 
 static int depart(struct sx_l1 *l1, struct sx_l2_vcpu *v)
 {
-	int rc = sx_l2_vcpu_save_live(v, l1->live, &l1->carried,
-				      (uint8_t *)l1->line + SX_LINE_XSAVE);
+	int rc;
+
+	if (v->lost)
+		return 0; /* L1 keeps what it gave */
+	rc = sx_l2_vcpu_save_live(v, l1->live, &l1->carried, (uint8_t *)l1->line + SX_LINE_XSAVE);
 
 	take_fields(&l1->carried, &l1->state.cpu);
 	return rc;
@@ -149,11 +160,13 @@ int sx_l2_run(struct sx_l1 *l1, struct sx_vmx_exit *exit)
 	rc = sx_l2_filter(l1, l1->l2);
 	if (rc == 0)
 		rc = arrive(l1, v);
+	sx_l2_time_begin(l1);
 	while (rc == 0) {
 		*exit = (struct sx_vmx_exit){0};
 		rc = step(l1, v, exit);
 	}
 	lend(l1, NULL);
+	sx_l2_time_update(l1);
 	if (rc == SX_L2_LEAVES)
 		rc = depart(l1, v);
 	sx_l2_put(l1, l1->l2);

@@ -281,7 +281,7 @@ void sx_l2_vcpu_load(struct sx_l2_vcpu *v, const struct sx_vmx_guest_state *stat
 		dirty |= KVM_SYNC_X86_SREGS;
 	if (v->fresh || !same_events(&want.events, &have->events))
 		dirty |= KVM_SYNC_X86_EVENTS;
-	v->fresh = false;
+	v->fresh = v->lost = false;
 	v->loaded = state->cpu;
 	*have = want;
 	v->run->kvm_dirty_regs = dirty;
@@ -307,6 +307,15 @@ void sx_l2_vcpu_save(struct sx_l2_vcpu *v, struct sx_vmx_guest_state *state)
 		state->cpu.interruptibility |= SX_BLOCK_NMI;
 	state->event = from_events(&r->events, length);
 	v->tpr = (uint8_t)v->run->cr8;
+}
+
+void sx_l2_vcpu_forget(struct sx_l2_vcpu *v)
+{
+	v->lost = true;
+	v->fresh = true;
+	v->live_known = 0;
+	free(v->xsave);
+	v->xsave = NULL;
 }
 
 int sx_l2_vcpu_run(struct sx_l2_vcpu *v)

@@ -22,6 +22,7 @@ struct sx_l2_vcpu {
 	size_t run_size;
 	struct sx_stats stats; /* fd -1 when this KVM offers none */
 	bool fresh;            /* registers were never loaded */
+	bool lost;             /* what L2 had at its last run; sx_l2_vcpu_forget() */
 	uint64_t cr2;
 	uint64_t tsc_offset; /* as KVM was last told */
 	bool tsc_known;
@@ -54,6 +55,9 @@ void sx_l2_vcpu_load(struct sx_l2_vcpu *v, const struct sx_vmx_guest_state *stat
  * state->event, as the IDT-vectoring fields want it; else that is none.
  */
 void sx_l2_vcpu_save(struct sx_l2_vcpu *v, struct sx_vmx_guest_state *state);
+
+/* KVM has reset it: nothing is known of what KVM has. */
+void sx_l2_vcpu_forget(struct sx_l2_vcpu *v);
 
 /* One KVM_RUN; 0 or a negative errno. The calling thread is an online RCU reader. */
 int sx_l2_vcpu_run(struct sx_l2_vcpu *v);

@@ -41,6 +41,7 @@ static int start_core(struct sx_l1 *l1, int cpu, struct sx_error *err)
 	int rc;
 
 	l1->stop = 0;
+	l1->time.alarm_ns = 0; /* what was set was for another thread */
 	rc = sx_thread_start(&l1->core, cpu, 0, core_main, l1);
 	if (rc < 0)
 		return sx_fail(err, rc, "cannot start the thread of L2's core %d: %s", cpu,
@@ -183,6 +184,7 @@ static void init_l1(struct sx_nested *n, unsigned i)
 	l1->index = i;
 	l1->owner = SX_LINE_POLLER;
 	pthread_mutex_init(&l1->run_lock, NULL);
+	l1->time.alarm.running = &l1->running;
 	sx_vmx_init(&l1->vmx, &n->caps, &sx_l1_ops, l1);
 	sx_ring_format(ring, SX_LINE_RING_ORDER, 0);
 	sx_consumer_init(&l1->ring, ring, SX_LINE_RING_ORDER);
@@ -210,7 +212,8 @@ int sx_nested_create(struct sx_nested **out, const struct sx_nested_config *conf
 		free(n);
 		return sx_fail(err, -ENOMEM, "there is no memory for nested VMX");
 	}
-	sx_l2_caps(&n->caps);
+	n->tsc_khz = sx_vcpu_tsc_khz(&config->vcpu[0]);
+	sx_l2_caps(&n->caps, n->tsc_khz != 0);
 	pthread_mutex_init(&n->lock, NULL);
 	for (unsigned i = 0; i < config->vcpus; i++)
 		init_l1(n, i);
@@ -229,8 +232,10 @@ void sx_nested_destroy(struct sx_nested *n)
 		return;
 	stop_cores(n);
 	sx_l2_destroy_all(n);
-	for (unsigned i = 0; i < n->config.vcpus; i++)
+	for (unsigned i = 0; i < n->config.vcpus; i++) {
+		sx_alarm_destroy(&n->l1[i].time.alarm);
 		pthread_mutex_destroy(&n->l1[i].run_lock);
+	}
 	pthread_mutex_destroy(&n->lock);
 	free(n->l1);
 	free(n);

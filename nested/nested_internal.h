@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "guestcore/alarm.h"
 #include "nested/l2_vcpu.h"
 #include "nested/nested.h"
 #include "nested/vmx_decode.h"
@@ -31,6 +32,14 @@ enum sx_line_owner {
 	SX_LINE_RUNNER, /* COLOCATED: the L1 vCPU's thread, from a good entry to L2's exit */
 };
 
+/* l2_time.c: moments in nanoseconds of sx_now_ns(). */
+struct sx_l2_time {
+	struct sx_alarm alarm;
+	uint64_t alarm_ns;  /* when the alarm goes off, or went */
+	uint64_t looked_ns; /* when L1's vCPU was last known to have had its events */
+	uint64_t timer_ns;  /* when the VMX-preemption timer is 0 */
+};
+
 /* One L1 vCPU. */
 struct sx_l1 {
 	struct sx_nested *nested;
@@ -54,7 +63,8 @@ struct sx_l1 {
 	struct sx_vmx_guest_state state;
 	uint32_t live; /* SX_LIVE_... at the entry */
 	struct sx_line_cpu
-		carried;        /* the line's registers, snapshot at the entry; back at the exit */
+		carried; /* the line's registers, snapshot at the entry; back at the exit */
+	struct sx_l2_time time;
 	bool drop_translations; /* INVVPID came since the last entry */
 
 	/* PARALLEL: the thread of L2's core. */
@@ -74,6 +84,7 @@ struct sx_nested {
 	struct sx_nested_config config;
 	enum sx_nested_place place;
 	struct sx_vmx_caps caps;
+	uint32_t tsc_khz; /* 0: unknown, then there is no preemption timer */
 	struct sx_l1 *l1;
 	pthread_mutex_t lock; /* of what follows */
 	uint64_t clock;
@@ -99,6 +110,29 @@ int sx_l1_until_exit(struct sx_l1 *l1, struct sx_vmx_result *result);
 int sx_l2_run(struct sx_l1 *l1, struct sx_vmx_exit *exit);
 /* Make it leave KVM_RUN and look at what L1 wants. Any thread. */
 void sx_l2_interrupt(struct sx_l1 *l1);
+
+/* l2_time.c. L2 is about to run for the first time since its entry. */
+void sx_l2_time_begin(struct sx_l1 *l1);
+/* Bring the preemption timer in l1->state up to date. */
+void sx_l2_time_update(struct sx_l1 *l1);
+/* Does L1's vCPU have to be looked at? Then begins another slice. */
+bool sx_l2_slice_ended(const struct sx_l1 *l1);
+void sx_l2_slice_begin(struct sx_l1 *l1);
+/*
+ * See to it that KVM_RUN comes back when it has to; with @after_delivery as soon as the pending
+ * event has been delivered. 0 or a negative errno.
+ */
+int sx_l2_time_arm(struct sx_l1 *l1, bool after_delivery);
+/* L2 is in the HLT state: sleep, but not for longer than a slice. */
+void sx_l2_halt(const struct sx_l1 *l1);
+
+/*
+ * l2_events.c, while no event of L2's own waits for delivery. Does an interrupt or NMI for L1 exit?
+ * One that does not and that L2 can take is put into l1->state.event.
+ */
+bool sx_l2_interrupted(struct sx_l1 *l1, struct sx_vmx_exit *exit);
+/* While one does: may L2 have to exit as soon as it is delivered? */
+bool sx_l2_exits_after_delivery(const struct sx_l1 *l1);
 
 /* l2_exit.c. What KVM_RUN, which returned @rc, came back with. */
 enum sx_l2_next {
@@ -131,8 +165,8 @@ void sx_l2_put(struct sx_l1 *l1, struct sx_l2 *l2);
 void sx_l2_invalidate(struct sx_l1 *l1, uint64_t root);
 void sx_l2_destroy_all(struct sx_nested *n);
 
-/* l2_caps.c: what this back end can honour. */
-void sx_l2_caps(struct sx_vmx_caps *caps);
+/* l2_caps.c: what this back end can honour; a preemption timer only where @timer. */
+void sx_l2_caps(struct sx_vmx_caps *caps, bool timer);
 
 /* The EPT pointer's address of the top structure: 25.6.11. */
 static inline uint64_t sx_ept_root(uint64_t eptp)

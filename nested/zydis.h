@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Zydis, for the two files that decode instructions: nobody else knows it. */
+/* Zydis, for the files that decode instructions: nobody else knows it. */
 #ifndef SX_NESTED_ZYDIS_H
 #define SX_NESTED_ZYDIS_H
 

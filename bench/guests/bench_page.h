@@ -47,6 +47,7 @@ enum sx_bench_op {
 	SX_BENCH_L2_PIO,
 	SX_BENCH_L2_MMIO,
 	SX_BENCH_L2_PASSTHROUGH,
+	SX_BENCH_L2_BLK,  /* reads of a disk that is given to it, likewise */
 	SX_BENCH_VMREAD,  /* `messages` VMREADs, each by the handler that #UD comes to */
 	SX_BENCH_VMWRITE, /* the same of VMWRITE */
 };

@@ -4,6 +4,7 @@
  * accesses that Linux's kvm_intel makes for such an exit.
  */
 #include "bench/guests/bench_page.h"
+#include "bench/guests/lib/virtio.h"
 #include "bench/guests/lib/vmx.h"
 
 #define REGISTER 0xd0005000ull /* of a device that L1 emulates: EPT12 maps nothing here */
@@ -57,6 +58,68 @@ __asm__("l2_ports: movl $0x99, %edx\n"
 	/* clang-format on */
 );
 
+/* ---- L2 with a disk: L1 sets it up, and from then on it is L2's (virtio 1.2, 5.2) ---- */
+
+#define BLK_F_FLUSH (1ull << 9)
+#define BLK_OK      0
+
+static struct guest_vring disk_ring;
+static struct guest_vq disk;
+static struct sx_bench_block block;
+static struct {
+	uint32_t type, reserved;
+	uint64_t sector;
+} request;
+static uint8_t status;
+static uint64_t blocks;
+
+/* L2's physical addresses are L1's, so that the device finds what L2's driver names. */
+static void give_disk(void)
+{
+	struct guest_virtio dev;
+
+	GUEST_ASSERT(guest_virtio_find(boot->argument, GUEST_VIRTIO_BLOCK, &dev));
+	GUEST_ASSERT(guest_virtio_negotiate(&dev, GUEST_VIRTIO_VERSION_1 | BLK_F_FLUSH));
+	disk = guest_vq(&disk_ring, 0, false, 3);
+	GUEST_ASSERT(guest_virtio_add_queue(&dev, &disk));
+	guest_virtio_start(&dev);
+	blocks = guest_virtio_config(&dev, 0) * 512 / SX_BENCH_BLOCK;
+	disk_ring.desc[0] =
+		(struct guest_desc){(uintptr_t)&request, sizeof(request), GUEST_DESC_NEXT, 1};
+	disk_ring.desc[1] = (struct guest_desc){(uintptr_t)&block, SX_BENCH_BLOCK,
+						GUEST_DESC_NEXT | GUEST_DESC_WRITE, 2};
+	disk_ring.desc[2] = (struct guest_desc){(uintptr_t)&status, 1, GUEST_DESC_WRITE, 0};
+	/* A sidecore looks by itself; L2 has no register to notify it by. */
+	disk.notify = NULL;
+}
+
+static void read_block(uint64_t number)
+{
+	request.sector = number * (SX_BENCH_BLOCK / 512);
+	status = 0xff;
+	block.number = ~number;
+	guest_vq_offer(&disk, 0);
+	guest_vq_publish(&disk);
+	while (!guest_vq_take(&disk))
+		;
+	page->failures += status != BLK_OK || block.number != number ||
+			  block.check != (number ^ block.stamp ^ SX_BENCH_MAGIC);
+}
+
+static void l2_disk(void)
+{
+	static uint64_t next;
+
+	for (;;) {
+		uint64_t t = tsc_begin();
+
+		for (uint32_t i = 0; i < page->messages; i++)
+			read_block(next++ % blocks);
+		l2_cycles = tsc_end() - t;
+		outb(PORT, 0);
+	}
+}
+
 /* ---- L1 ---- */
 
 static void new_l2(void (*rip)(void), uint64_t count, uint64_t at)
@@ -102,7 +165,7 @@ static void skip(uint64_t length)
 static int port_write(void)
 {
 	if (!enter() || look() != SX_VMEXIT_IO ||
-	    guest_vmread(&v, SX_VMCS_EXIT_QUALIFICATION) != PORT << 16)
+	    (guest_vmread(&v, SX_VMCS_EXIT_QUALIFICATION) >> 16 & 0xffff) != PORT)
 		return 0;
 	skip(guest_vmread(&v, SX_VMCS_EXIT_INSN_LENGTH));
 	return 1;
@@ -166,6 +229,9 @@ static void prepare(void)
 		new_l2(l2_passthrough, page->messages,
 		       boot->twin + __builtin_offsetof(struct sx_testdev_regs, doorbell));
 		break;
+	case SX_BENCH_L2_BLK:
+		new_l2(l2_disk, 0, 0);
+		break;
 	default:
 		new_l2(l2_ports, 0, 0);
 	}
@@ -181,6 +247,7 @@ static uint64_t operate(void)
 		return round_trip(register_read);
 	case SX_BENCH_L2_CPUID:
 	case SX_BENCH_L2_PASSTHROUGH:
+	case SX_BENCH_L2_BLK:
 		return by_itself();
 	case SX_BENCH_VMREAD:
 		return time_handler(vmread_rdx_rax);
@@ -226,6 +293,7 @@ int guest_main(const struct sx_boot_info *info, unsigned vcpu)
 	guest_vmx_open(&v, boot, vcpu);
 	guest_vmx_on(&v, free + STACK + 4096);
 	guest_vmx_trap_ud(&v);
+	give_disk();
 	for (;;) {
 		outl(SX_PORT_YIELD, 0);
 		carry_out();

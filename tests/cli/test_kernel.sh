@@ -177,9 +177,49 @@ fails "a device on no CPU" 64 "the CPU of --device-core" "${pin[@]}" --device-co
 fails "a device's sidecore, trapped" 64 "no meaning with --mode trap" "${pin[@]}" --mode trap \
 	--device-core rng0=1
 
+# ---- a hypervisor by splitx's own VMX ----
+
+# What tests/kernels/vmx.c finds, whatever the host: #GPs by a locked, a read-only and a missing MSR.
+vmx='GenuineIntel
+vmx 00000001
+version [0-9a-f]{8}
+lines 0000000[12]
+at e0200000
+revision 53580001
+control 00000000
+control 00000005
+faults 00000000
+faults 00000003
+kick e03ff000
+on 00000000'
+
+nests() { # NAME OPTION...
+	local name=$1
+	shift
+	invoke "${run[@]}" --kernel "$SX_BUILD_DIR/tests/kernels/vmx" "$@"
+	if [ "$status" -eq 69 ] && grep -q 'nested=0' "$tmp/err"; then
+		skip "$name" "this host's KVM has VMX for its guests"
+	elif [ "$status" -eq 0 ] && [[ $(cat "$tmp/out") =~ ^$vmx$ ]] && [ -z "$left" ]; then
+		ok "$name"
+	else
+		not_ok "$name" "exit status $status"
+	fi
+}
+
+with_kvm nests "a hypervisor, trapped" --mode trap --nested
+with_kvm nests "a hypervisor, split" --nested=colocated --vcpus 2
+with_kvm nests "a hypervisor whose guests have cores" --nested=parallel
+fails "guests of guests where no guest is" 64 "--nested is colocated or parallel" \
+	"$SPLITX" run --kernel x --nested=elsewhere
+fails "guests' own cores, trapped" 64 "no meaning with --mode trap" \
+	"$SPLITX" run --kernel x --mode trap --nested=parallel
+fails "two kinds of VMX" 64 "one of them" "$SPLITX" run --kernel x --nested --cpu host,nested
+fails "a hypervisor on hugepages" 64 "leave one of them out" \
+	"$SPLITX" run --kernel x --nested --hugepages
+
 # ---- command lines ----
 
-for option in "--initrd x" "--append x" "--cpu host" "--idle poll" --hugepages --memfd --prefault \
+for option in "--initrd x" "--append x" "--cpu host" --nested "--idle poll" --hugepages --memfd --prefault \
 	"--reboot exit" "--console virtio" "--disk x" "--net user" "--device-core rng0=1" --rng \
 	--balloon "--vsock x"; do
 	read -ra words <<<"$option"

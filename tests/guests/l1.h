@@ -14,6 +14,8 @@ struct l1 {
 	struct guest_vmx v;
 	uint8_t *heap, *heap_end;
 	uint64_t eptp, stack_top;
+	uint64_t region; /* of VMXON */
+	void *scratch;   /* a page for a VMCS that is used again */
 };
 
 static inline void *l1_pages(struct l1 *l1, unsigned pages)
@@ -35,7 +37,9 @@ static inline void l1_open(struct l1 *l1, const struct sx_boot_info *boot, unsig
 	l1->heap = (uint8_t *)(uintptr_t)(first + vcpu * share);
 	l1->heap_end = l1->heap + share;
 	guest_vmx_open(&l1->v, boot, vcpu);
-	guest_vmx_on(&l1->v, l1_pages(l1, 1));
+	l1->region = (uintptr_t)l1_pages(l1, 1);
+	guest_vmx_on(&l1->v, (void *)(uintptr_t)l1->region);
+	l1->scratch = l1_pages(l1, 1);
 	l1->eptp = guest_ept_identity(l1_pages(l1, GUEST_EPT_PAGES), boot->memory);
 	l1->stack_top = (uintptr_t)l1_pages(l1, L2_STACK / 4096) + L2_STACK - 8;
 }

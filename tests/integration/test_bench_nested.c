@@ -55,6 +55,7 @@ static void costs_the_exits_that_it_must(void **state)
 		assert_true(two >= 1 && two < 2);
 	}
 	assert_true(row(r, "l2_passthrough", "split-colocated")->exits_per_op < 0.1);
+	assert_true(row(r, "l2_blk", "split-colocated")->exits_per_op < 0.5);
 	assert_true(row(r, "vmread", "split-parallel")->exits_per_op < 0.1);
 	assert_true(row(r, "vmwrite", "split-colocated")->exits_per_op < 0.1);
 	assert_int_equal(row(r, "l2_pio", "trap")->time.samples, 1000);

@@ -17,7 +17,7 @@ BEGIN {
 	may["sidecore"]  = "sidecore ipc"
 	may["nested"]    = "nested guestcore sidecore ipc"
 	may["bench"]     = may["cli"] = "cli bench nested guestcore sidecore ipc"
-	may["tests"]     = "tests kernel " may["cli"]
+	may["tests"]     = "tests " may["cli"]
 	may["lab"]       = "lab " may["cli"]
 	may["guests"]    = "bench/guests tests/guests ipc/wire"
 	may["kernel"]    = "kernel ipc/wire"

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "kernel/vmx_insn.h"
+#include "ipc/wire/vmx_insn.h"
 #include "nested/vmx_decode.h"
 #include "tests/unit/test_vmx_world.h"
 
@@ -135,7 +135,7 @@ static void each_form_is_decoded_as_zydis_does(void **state)
 static void what_is_cut_off_is_nothing(void **state)
 {
 	static const uint8_t invvpid[] = {0x66, 0x41, 0x0f, 0x38, 0x81, 0x8c, 0x24, 1, 2, 3, 4};
-	struct sx_insn insn;
+	struct sx_insn insn = {0};
 
 	(void)state;
 	for (unsigned len = 0; len < sizeof(invvpid); len++)
@@ -150,7 +150,7 @@ static void prefixes_end_at_fifteen_bytes(void **state)
 {
 	static const uint8_t vmlaunch[] = {0x0f, 0x01, 0xc2};
 	uint8_t bytes[18] = {0};
-	struct sx_insn insn;
+	struct sx_insn insn = {0};
 
 	(void)state;
 	memset(bytes, 0x3e, sizeof(bytes));
@@ -179,7 +179,7 @@ static void a_write_of_cr4_names_its_register(void **state)
 		{0x44, 0x0f, 0x22, 0xe0}, /* CR12, which is none */
 		{0x0f, 0x20, 0xe7},       /* a read */
 	};
-	struct sx_insn insn;
+	struct sx_insn insn = {0};
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof(writes) / sizeof(writes[0]); i++) {

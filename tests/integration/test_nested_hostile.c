@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * L1s and L2s that mean harm, in each place: every answer is one that a processor may give, the
+ * next honest L2 works, and nothing is left: no descriptor (the world looks), no mapping.
+ *
+ * test-timeout: 1200 (ten thousand entries)
+ */
+#include "tests/support/world.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/guests/l1_hostile.h"
+
+#define MEMORY (16u << 20)
+
+static unsigned mappings(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	unsigned lines = 0;
+
+	assert_non_null(maps);
+	for (int c = getc(maps); c != EOF; c = getc(maps))
+		lines += c == '\n';
+	fclose(maps);
+	return lines;
+}
+
+static uint64_t harm(void **state, enum l1_harm how, uint64_t count, unsigned vcpus)
+{
+	struct world *w = world_of(state);
+	struct sx_machine_config config = world_config(w, "tests/l1_hostile");
+	enum sx_nested_place place = w->way->mode == SX_TRAP ? SX_NESTED_TRAP : SX_NESTED_COLOCATED;
+	struct sx_nested_stats stats;
+	struct sx_error err;
+	struct guest *g;
+	uint64_t done;
+	uint32_t code;
+
+	config.nested = true;
+	config.argument = how;
+	config.vcpus = vcpus;
+	config.memory = MEMORY;
+	g = guest_build_as(w, &config);
+	g->page->count = count;
+	g->page->seed = 0x2545f4914f6cdd1dull;
+	assert_int_equal(sx_machine_nested_place(&g->m, place, NULL, &err), 0);
+	code = guest_run(g);
+	assert_string_equal(g->said, "all well\n");
+	assert_int_equal(code, 0);
+	sx_nested_stats(g->m.nested.engine, &stats);
+	assert_true(stats.entries >= 1 && stats.l2_vms <= 16);
+	done = g->page->vcpu[0].done;
+	guest_destroy(g);
+	w->guests--;
+	return done;
+}
+
+static void any_vmcs(void **state)
+{
+	/* Some of the good ones with a few bad words do enter; those at random do not. */
+	uint64_t exited = harm(state, L1_VMCSS, 10000, 1);
+
+	assert_true(exited > 100 && exited < 5100);
+}
+
+static void a_vmcs_that_changes(void **state)
+{
+	harm(state, L1_REWRITTEN, 300, 2);
+}
+
+static void pointers_to_nowhere(void **state)
+{
+	assert_int_equal(harm(state, L1_POINTERS, 1, 1), 12);
+}
+
+static void tables_at_random(void **state)
+{
+	unsigned before = mappings();
+
+	/* L2's first fetch always ends in an EPT violation or misconfiguration, or is good. */
+	assert_int_equal(harm(state, L1_TABLES, 500, 1), 500);
+	/* The allocator's own may come and go. */
+	assert_true(mappings() < before + 16);
+}
+
+static void l2_reaches_only_what_it_was_given(void **state)
+{
+	/* 4 GiB in steps of 2 MiB, but those of L1's memory. */
+	assert_int_equal(harm(state, L1_SCAN, 1, 1), 2048 - MEMORY / (2u << 20));
+}
+
+static void launch_and_reset(void **state)
+{
+	unsigned before = mappings();
+
+	assert_int_equal(harm(state, L1_STORM, 200, 1), 200);
+	assert_true(mappings() < before + 16);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		SX_CASE(any_vmcs, trap),
+		SX_CASE(any_vmcs, split),
+		SX_CASE(a_vmcs_that_changes, trap),
+		SX_CASE(a_vmcs_that_changes, split),
+		SX_CASE(pointers_to_nowhere, trap),
+		SX_CASE(tables_at_random, trap),
+		SX_CASE(tables_at_random, split),
+		SX_CASE(l2_reaches_only_what_it_was_given, trap),
+		SX_CASE(launch_and_reset, trap),
+		SX_CASE(launch_and_reset, split),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -93,6 +93,16 @@ bool sx_l2_interrupted(struct sx_l1 *l1, struct sx_vmx_exit *exit)
 	return !(l1->state.event.info & SX_INTR_VALID) && interrupt(l1, v, exit);
 }
 
+bool sx_l2_stopped(struct sx_l1 *l1, struct sx_vmx_exit *exit)
+{
+	if (!sx_vmx_on_ext_intr(&l1->vmx, line_vector(l1), exit))
+		return false;
+	/* What was not delivered yet, L1 injects again: 28.2.4. */
+	exit->idt_info = l1->state.event.info;
+	exit->idt_error = l1->state.event.error_code;
+	return !exit->intr_info || line_vector(l1);
+}
+
 bool sx_l2_exits_after_delivery(const struct sx_l1 *l1)
 {
 	struct sx_vmx_exit exit = {0};

@@ -74,7 +74,7 @@ static int step(struct sx_l1 *l1, struct sx_l2_vcpu *v, struct sx_vmx_exit *exit
 	sx_store_relaxed(&v->run->immediate_exit, (uint8_t)0);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* with the lock in sx_l2_interrupt() */
 	if (must_stop(l1))
-		return -ESHUTDOWN;
+		return sx_l2_stopped(l1, exit) ? SX_L2_LEAVES : -ESHUTDOWN;
 	sx_l2_time_update(l1);
 	/* An event's delivery comes first: 27.6. */
 	delivering = l1->state.event.info & SX_INTR_VALID;

@@ -131,6 +131,11 @@ void sx_l2_halt(const struct sx_l1 *l1);
  * One that does not and that L2 can take is put into l1->state.event.
  */
 bool sx_l2_interrupted(struct sx_l1 *l1, struct sx_vmx_exit *exit);
+/*
+ * The machine is stopped, and may be started again: L1 then goes on as after an interrupt that was
+ * over too soon. False: it would not stand that.
+ */
+bool sx_l2_stopped(struct sx_l1 *l1, struct sx_vmx_exit *exit);
 /* While one does: may L2 have to exit as soon as it is delivered? */
 bool sx_l2_exits_after_delivery(const struct sx_l1 *l1);
 

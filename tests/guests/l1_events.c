@@ -334,9 +334,23 @@ static void for_ever(uint32_t activity)
 	if (activity)
 		at_cpl0();
 	put(SX_VMCS_GUEST_ACTIVITY, activity);
-	page->wish = L1_WISH_NOTHING;
-	page->l2_runs = 1;
 	l1_enter(&l1, SX_VMEXIT_EXT_INTR);
+}
+
+static void when_told(void)
+{
+	wish(L1_WISH_GO, 0);
+	while (__atomic_load_n(&page->wish, __ATOMIC_ACQUIRE)) /* pairs with the test's release */
+		sx_pause();
+	for_ever(SX_ACTIVE);
+}
+
+static void again(void)
+{
+	begin(l2_loop);
+	l1.v.line->vector = NAMED_VECTOR;
+	for (;;)
+		l1_enter(&l1, SX_VMEXIT_EXT_INTR);
 }
 
 static void run(enum l1_case what, uint64_t rounds)
@@ -368,6 +382,10 @@ static void run(enum l1_case what, uint64_t rounds)
 		return for_ever(SX_ACTIVE);
 	case L1_FOR_EVER_HALTED:
 		return for_ever(SX_ACTIVITY_HLT);
+	case L1_WHEN_TOLD:
+		return when_told();
+	case L1_AGAIN:
+		return again();
 	default:
 		guest_exit(6);
 	}

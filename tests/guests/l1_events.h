@@ -22,15 +22,18 @@ enum l1_case {
 	L1_HLT,         /* L2's own HLT */
 	L1_FOR_EVER,    /* an endless L2, to be stopped from outside */
 	L1_FOR_EVER_HALTED,
-	L1_DELIVER, /* guest l1_deliver: events that L1 injects */
-	L1_WINDOWS, /* interrupt and NMI windows */
-	L1_TPR,     /* the TPR shadow */
+	L1_WHEN_TOLD, /* as L1_FOR_EVER, but it wishes to be told when */
+	L1_AGAIN,     /* an endless L2 that is entered again after each interrupt */
+	L1_DELIVER,   /* guest l1_deliver: events that L1 injects */
+	L1_WINDOWS,   /* interrupt and NMI windows */
+	L1_TPR,       /* the TPR shadow */
 };
 
 enum l1_wish {
 	L1_WISH_NOTHING,
 	L1_WISH_IRQ, /* raise testdev's interrupt */
 	L1_WISH_NMI,
+	L1_WISH_GO, /* nothing is done, L1 waits for the answer */
 };
 
 /* At the start of the guest's heap. */

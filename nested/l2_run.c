@@ -144,16 +144,16 @@ static int depart(struct sx_l1 *l1, struct sx_l2_vcpu *v)
 	return rc;
 }
 
-int sx_l2_run(struct sx_l1 *l1, struct sx_vmx_exit *exit)
+/* On a vCPU of KVM: SX_L2_LEAVES, or a negative errno. */
+static int run_on_kvm(struct sx_l1 *l1, struct sx_vmx_exit *exit)
 {
 	uint64_t root = l1->state.eptp ? sx_ept_root(l1->state.eptp) : SX_VMX_NONE;
 	struct sx_l2_vcpu *v;
 	int rc;
 
-	l1->l2 = sx_l2_get(l1, root, NULL);
+	l1->l2 = sx_l2_get(l1, root, &v, NULL);
 	if (!l1->l2)
 		return -EIO;
-	v = &l1->l2->vcpu[l1->index];
 	l1->l2->eptp = l1->state.eptp;
 	map_tables(l1, l1->l2);
 	lend(l1, v->run);
@@ -167,8 +167,27 @@ int sx_l2_run(struct sx_l1 *l1, struct sx_vmx_exit *exit)
 	}
 	lend(l1, NULL);
 	sx_l2_time_update(l1);
-	if (rc == SX_L2_LEAVES)
-		rc = depart(l1, v);
+	if (rc == SX_L2_LEAVES) {
+		int saved = depart(l1, v);
+
+		rc = saved < 0 ? saved : rc;
+	}
 	sx_l2_put(l1, l1->l2);
+	return rc;
+}
+
+int sx_l2_run(struct sx_l1 *l1, struct sx_vmx_exit *exit)
+{
+	struct sx_l2_guest *g = sx_l2_guest_get(l1);
+	enum sx_aside came_back;
+	int rc = SX_L2_LEAVES;
+
+	if (!g)
+		return -EBUSY;
+	l1->guest = g;
+	came_back = sx_l2_aside_close(&g->aside, &l1->state.cpu);
+	if (!sx_l2_learn(l1, g, came_back, exit))
+		rc = run_on_kvm(l1, exit);
+	sx_l2_guest_put(l1, g);
 	return rc < 0 ? rc : 0;
 }

@@ -10,7 +10,7 @@ static void destroy(struct sx_nested *n, struct sx_l2 *l2)
 {
 	if (!l2->vm)
 		return;
-	for (unsigned i = 0; i < n->config.vcpus; i++) {
+	for (unsigned i = 0; i < sx_l2_vcpus(n); i++) {
 		struct sx_l2_vcpu *v = &l2->vcpu[i];
 
 		n->gone_exits += sx_l2_vcpu_exits(v);
@@ -34,10 +34,10 @@ static int create(struct sx_nested *n, struct sx_l2 *l2, uint64_t root, struct s
 	const struct sx_nested_config *c = &n->config;
 	int rc;
 
-	l2->vcpu = calloc(c->vcpus, sizeof(*l2->vcpu));
+	l2->vcpu = calloc(sx_l2_vcpus(n), sizeof(*l2->vcpu));
 	if (!l2->vcpu)
 		return -ENOMEM;
-	for (unsigned i = 0; i < c->vcpus; i++)
+	for (unsigned i = 0; i < sx_l2_vcpus(n); i++)
 		l2->vcpu[i].fd = l2->vcpu[i].stats.fd = -1;
 	rc = sx_l2_vm_create(&l2->vm, c->kvm, c->ranges, c->range_count, err);
 	if (rc < 0)
@@ -77,32 +77,70 @@ static struct sx_l2 *choose(struct sx_nested *n, uint64_t root)
 	return best;
 }
 
-static int own_vcpu(struct sx_l1 *l1, struct sx_l2 *l2, struct sx_error *err)
+/*
+ * KVM does not let a vCPU that has run have another CPUID, so each that was learned has its own
+ * vCPU; before that it is one for each of L1's. NULL: this VM has no more.
+ */
+static struct sx_l2_vcpu *vcpu_for(struct sx_l1 *l1, struct sx_l2 *l2)
 {
-	struct sx_l2_vcpu *v = &l2->vcpu[l1->index];
+	const struct sx_nested *n = l1->nested;
+
+	if (!sx_l2_learned(l1->guest))
+		return &l2->vcpu[l1->index];
+	for (unsigned i = n->config.vcpus; i < sx_l2_vcpus(n); i++)
+		if (l2->vcpu[i].fd < 0 || l2->vcpu[i].guest == l1->guest->id)
+			return &l2->vcpu[i];
+	return NULL;
+}
+
+static int open_vcpu(struct sx_l1 *l1, struct sx_l2 *l2, struct sx_l2_vcpu *v, struct sx_error *err)
+{
+	const struct sx_kvm *kvm = l1->nested->config.kvm;
+	int rc;
 
 	if (v->fd >= 0)
 		return 0;
-	return sx_l2_vcpu_create(v, l1->nested->config.kvm, l2->vm, l1->index, err);
+	rc = sx_l2_vcpu_create(v, kvm, l2->vm, (unsigned)(v - l2->vcpu), err);
+	if (rc < 0)
+		return rc;
+	v->guest = l1->guest->id;
+	rc = sx_l2_vcpu_set_cpuid(v, kvm, sx_l2_learned(l1->guest), err);
+	if (rc < 0)
+		sx_l2_vcpu_destroy(v);
+	return rc;
 }
 
-struct sx_l2 *sx_l2_get(struct sx_l1 *l1, uint64_t root, struct sx_error *err)
+/* The VM for @root, which has a vCPU left for l1->guest. */
+static int get(struct sx_l1 *l1, uint64_t root, struct sx_l2 **found, struct sx_error *err)
+{
+	struct sx_nested *n = l1->nested;
+	struct sx_l2 *l2 = choose(n, root);
+
+	if (!l2)
+		return sx_fail(err, -EBUSY, "L1 runs more than %d L2 guests at a time",
+			       SX_NESTED_MAX_L2);
+	*found = l2;
+	if (l2->vm && l2->root == root && vcpu_for(l1, l2))
+		return 0;
+	if (l2->users)
+		return sx_fail(err, -EBUSY, "an L2 VM has had more than %u vCPUs", SX_L2_LEARNED);
+	destroy(n, l2);
+	return create(n, l2, root, err);
+}
+
+struct sx_l2 *sx_l2_get(struct sx_l1 *l1, uint64_t root, struct sx_l2_vcpu **v,
+			struct sx_error *err)
 {
 	struct sx_nested *n = l1->nested;
 	struct sx_l2 *l2;
-	int rc = 0;
+	int rc;
 
 	pthread_mutex_lock(&n->lock);
-	l2 = choose(n, root);
-	if (!l2) {
-		rc = sx_fail(err, -EBUSY, "L1 runs more than %d L2 guests at a time",
-			     SX_NESTED_MAX_L2);
-	} else if (!l2->vm || l2->root != root) {
-		destroy(n, l2);
-		rc = create(n, l2, root, err);
+	rc = get(l1, root, &l2, err);
+	if (rc == 0) {
+		*v = vcpu_for(l1, l2);
+		rc = *v ? open_vcpu(l1, l2, *v, err) : -EBUSY;
 	}
-	if (rc == 0)
-		rc = own_vcpu(l1, l2, err);
 	if (rc == 0) {
 		l2->entered = ++n->clock;
 		l2->users++;

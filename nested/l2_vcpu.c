@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "guestcore/cpuid.h"
 #include "ipc/rcu.h"
 
 /* ---- life ---- */
@@ -77,6 +78,41 @@ void sx_l2_vcpu_destroy(struct sx_l2_vcpu *v)
 	munmap(v->run, v->run_size);
 	close(v->fd);
 	v->fd = -1;
+}
+
+/* ---- CPUID ---- */
+
+#define FEATURES_EDX_APIC (1u << 9)            /* leaf 1 */
+#define APIC_BASE         UINT64_C(0xfee00900) /* enabled, of a first processor: 3A 11.4.4 */
+
+/* KVM shows the APIC's bit while the APIC is enabled (KVM_SET_CPUID2, api.rst), whose it may be. */
+static void set_apic_base(struct sx_l2_vcpu *v, const struct kvm_cpuid2 *table)
+{
+	for (uint32_t i = 0; i < table->nent; i++)
+		if (table->entries[i].function == 1 && table->entries[i].edx & FEATURES_EDX_APIC)
+			v->run->s.regs.sregs.apic_base = APIC_BASE;
+}
+
+int sx_l2_vcpu_set_cpuid(struct sx_l2_vcpu *v, const struct sx_kvm *kvm,
+			 const struct kvm_cpuid2 *table, struct sx_error *err)
+{
+	struct sx_cpuid supported;
+	int rc;
+
+	if (table && sx_ioctl(v->fd, KVM_SET_CPUID2, (void *)(uintptr_t)table) == 0) {
+		set_apic_base(v, table);
+		return 0;
+	}
+	rc = sx_cpuid_get(&supported, kvm, err);
+	if (rc < 0)
+		return rc;
+	rc = sx_ioctl(v->fd, KVM_SET_CPUID2, supported.table);
+	if (rc < 0)
+		sx_fail(err, rc, "KVM refuses L2's processor: %s", strerror(-rc));
+	else
+		set_apic_base(v, supported.table);
+	sx_cpuid_free(&supported);
+	return rc;
 }
 
 /* ---- general registers, in KVM's order and in the architecture's ---- */

@@ -15,12 +15,14 @@
 #include "nested/l2_vm.h"
 
 struct kvm_run;
+struct kvm_cpuid2;
 
 struct sx_l2_vcpu {
 	int fd;
 	struct kvm_run *run;
 	size_t run_size;
 	struct sx_stats stats; /* fd -1 when this KVM offers none */
+	uint64_t guest;        /* whose it is, if it has a learned CPUID (nested_internal.h) */
 	bool fresh;            /* registers were never loaded */
 	bool lost;             /* what L2 had at its last run; sx_l2_vcpu_forget() */
 	uint64_t cr2;
@@ -47,6 +49,13 @@ void sx_cpu_from_sregs(struct kvm_sregs *s, struct sx_vmx_cpu *cpu);
 int sx_l2_vcpu_create(struct sx_l2_vcpu *v, const struct sx_kvm *kvm, const struct sx_l2_vm *vm,
 		      unsigned index, struct sx_error *err);
 void sx_l2_vcpu_destroy(struct sx_l2_vcpu *v);
+
+/*
+ * What CPUID tells it, before it first runs: @table, or, where that is NULL or KVM does not take
+ * it, all that KVM supports.
+ */
+int sx_l2_vcpu_set_cpuid(struct sx_l2_vcpu *v, const struct sx_kvm *kvm,
+			 const struct kvm_cpuid2 *table, struct sx_error *err);
 
 /* Registers and the event to deliver, for the next run, which says if KVM does not take them. */
 void sx_l2_vcpu_load(struct sx_l2_vcpu *v, const struct sx_vmx_guest_state *state);

@@ -208,7 +208,8 @@ int sx_nested_create(struct sx_nested **out, const struct sx_nested_config *conf
 		return sx_fail(err, -ENOMEM, "there is no memory for nested VMX");
 	n->config = *config;
 	n->l1 = calloc(config->vcpus, sizeof(*n->l1));
-	if (!n->l1) {
+	if (!n->l1 || sx_l2_guests_open(n) < 0) {
+		free(n->l1);
 		free(n);
 		return sx_fail(err, -ENOMEM, "there is no memory for nested VMX");
 	}
@@ -237,6 +238,7 @@ void sx_nested_destroy(struct sx_nested *n)
 		pthread_mutex_destroy(&n->l1[i].run_lock);
 	}
 	pthread_mutex_destroy(&n->lock);
+	sx_l2_guests_close(n);
 	free(n->l1);
 	free(n);
 }
@@ -268,7 +270,7 @@ uint64_t sx_nested_l2_exits(struct sx_nested *n)
 	pthread_mutex_lock(&n->lock);
 	sum = n->gone_exits;
 	for (unsigned i = 0; i < SX_NESTED_MAX_L2; i++)
-		for (unsigned k = 0; n->l2[i].vm && k < n->config.vcpus; k++)
+		for (unsigned k = 0; n->l2[i].vm && k < sx_l2_vcpus(n); k++)
 			sum += sx_l2_vcpu_exits(&n->l2[i].vcpu[k]);
 	pthread_mutex_unlock(&n->lock);
 	return sum;

@@ -3,18 +3,23 @@
 #ifndef SX_NESTED_NESTED_INTERNAL_H
 #define SX_NESTED_NESTED_INTERNAL_H
 
+#include <errno.h>
 #include <pthread.h>
+#include <string.h>
 
 #include "guestcore/alarm.h"
+#include "nested/l2_cpuid.h"
 #include "nested/l2_vcpu.h"
 #include "nested/nested.h"
 #include "nested/vmx_decode.h"
 #include "nested/vmx_intercept.h"
 
 #define SX_MSR_BITMAP    4096u /* bytes: 25.6.9 */
-#define SX_NESTED_MAX_L2 16    /* L2 VMs of one L1 at a time; the least recently entered goes */
+#define SX_L2_LEARNED    64u   /* vCPUs of an L2 VM beside L1's own number: with learned CPUIDs */
+#define SX_ASIDE_GPRS    4
+#define SX_NESTED_MAX_L2 16 /* L2 VMs of one L1 at a time; the least recently entered goes */
 
-/* An L2 VM and its vCPUs: L1's vCPU number i runs L2's number i. */
+/* An L2 VM and its vCPUs: L1's vCPU number i runs L2's number i, or one of a learned CPUID. */
 struct sx_l2 {
 	uint64_t root;        /* the EPT pointer without its flags; all ones: no EPT */
 	uint64_t eptp;        /* as at the last entry */
@@ -25,6 +30,35 @@ struct sx_l2 {
 	struct sx_l2_vm *vm;  /* NULL: this place is free */
 	struct sx_l2_vcpu *vcpu;
 	uint8_t *msr_bitmaps; /* one of each vCPU; writes of its own by its owner, with the lock */
+};
+
+/* An exit that no instruction at L2's RIP made: what L1 is shown, and what is so. */
+struct sx_l2_aside {
+	bool open; /* L1 has not entered L2 again */
+	uint32_t reason, length;
+	struct sx_l2_regs {
+		uint64_t rip, gpr[SX_ASIDE_GPRS];
+		uint32_t cs_ar;
+	} real, shown;
+	uint64_t answer[SX_ASIDE_GPRS]; /* after it: what L1 left */
+};
+
+/* What L1 made of it by its next entry. */
+enum sx_aside {
+	SX_ASIDE_NONE,      /* there was no such exit */
+	SX_ASIDE_DONE,      /* it did what the instruction wants, and stepped over it */
+	SX_ASIDE_AGAIN,     /* it has not done it */
+	SX_ASIDE_ELSEWHERE, /* it has put L2 somewhere else */
+};
+
+/* What is known of the guest of one VMCS12: l2_guest.c. */
+struct sx_l2_guest {
+	uint64_t id;      /* as the VMCS12 has it; 0: nobody's */
+	uint64_t entered; /* value of sx_nested.clock at the last entry */
+	bool busy;        /* an L1 vCPU has it, and owns what follows */
+	struct sx_l2_aside aside;
+	struct sx_l2_cpuid cpuid; /* as far as L1 was asked */
+	unsigned unanswered;
 };
 
 enum sx_line_owner {
@@ -59,6 +93,7 @@ struct sx_l1 {
 	uint64_t tables_cr3, tables_changes;
 
 	/* While vmx.in_l2: */
+	struct sx_l2_guest *guest;
 	struct sx_l2 *l2;
 	struct sx_vmx_guest_state state;
 	uint32_t live; /* SX_LIVE_... at the entry */
@@ -88,6 +123,9 @@ struct sx_nested {
 	struct sx_l1 *l1;
 	pthread_mutex_t lock; /* of what follows */
 	uint64_t clock;
+	uint64_t guest_ids; /* given so far */
+	unsigned guests;
+	struct sx_l2_guest *guest;
 	struct sx_l2 l2[SX_NESTED_MAX_L2];
 	uint64_t gone_exits; /* of L2 vCPUs that were destroyed, by KVM's count */
 };
@@ -163,12 +201,39 @@ int sx_l2_filter(struct sx_l1 *l1, struct sx_l2 *l2);
 /* Up to @len bytes at L2's linear address @linear, as far as they are mapped; how many. */
 size_t sx_l2_fetch(struct sx_l1 *l1, uint64_t linear, void *to, size_t len);
 
-/* l2_set.c: the L2 VM for @root, made if there is none. @l1 uses it until sx_l2_put(). */
-struct sx_l2 *sx_l2_get(struct sx_l1 *l1, uint64_t root, struct sx_error *err);
+/*
+ * l2_set.c: the L2 VM for @root, made if there is none, and its vCPU for l1->guest. @l1 uses them
+ * until sx_l2_put().
+ */
+struct sx_l2 *sx_l2_get(struct sx_l1 *l1, uint64_t root, struct sx_l2_vcpu **v,
+			struct sx_error *err);
 void sx_l2_put(struct sx_l1 *l1, struct sx_l2 *l2);
 /* INVEPT of @root, or of all if it is SX_VMX_NONE. */
 void sx_l2_invalidate(struct sx_l1 *l1, uint64_t root);
 void sx_l2_destroy_all(struct sx_nested *n);
+
+static inline unsigned sx_l2_vcpus(const struct sx_nested *n)
+{
+	return n->config.vcpus + SX_L2_LEARNED;
+}
+
+/* l2_guest.c. */
+int sx_l2_guests_open(struct sx_nested *n);
+void sx_l2_guests_close(struct sx_nested *n);
+/* The guest that @l1 has entered, until sx_l2_guest_put(). */
+struct sx_l2_guest *sx_l2_guest_get(struct sx_l1 *l1);
+void sx_l2_guest_put(struct sx_l1 *l1, struct sx_l2_guest *g);
+/* @exit shows L1 @shown where L2 is @real. */
+void sx_l2_aside_open(struct sx_l2_aside *a, const struct sx_vmx_cpu *real,
+		      const struct sx_vmx_cpu *shown, const struct sx_vmx_exit *exit);
+/* L1 enters L2 with @cpu: what was shown only is put right, what L1 changed stays. */
+enum sx_aside sx_l2_aside_close(struct sx_l2_aside *a, struct sx_vmx_cpu *cpu);
+
+/* l2_learn.c. True: @exit asks L1 for a leaf, and L2 does not run. */
+bool sx_l2_learn(struct sx_l1 *l1, struct sx_l2_guest *g, enum sx_aside came_back,
+		 struct sx_vmx_exit *exit);
+/* What L1 answered, when that is all; else NULL. */
+const struct kvm_cpuid2 *sx_l2_learned(const struct sx_l2_guest *g);
 
 /* l2_caps.c: what this back end can honour; a preemption timer only where @timer. */
 void sx_l2_caps(struct sx_vmx_caps *caps, bool timer);

@@ -45,7 +45,9 @@ struct sx_vmcs12 {
 	uint32_t revision; /* 25.2: bits 30:0 the identifier, bit 31 the shadow-VMCS indicator */
 	uint32_t abort;    /* 25.2: VMX-abort indicator */
 	uint32_t launched; /* 25.11.3: 0 clear, 1 launched */
-	uint32_t reserved[13];
+	uint32_t reserved;
+	uint64_t guest; /* L0's number for who is in it; 0: a page that was zeroed */
+	uint32_t reserved2[10];
 	uint64_t slot[SX_VMCS12_SLOTS];
 	uint8_t tail[64];
 };

@@ -43,6 +43,13 @@
 #define SX_LIVE_MSRS  2u /* kernel_gs_base to xss, and xcr0 */
 #define SX_LIVE_DEBUG 4u /* dr0 to dr3, dr6 */
 #define SX_LIVE_CR2   8u /* cr2 */
+/*
+ * Not state: before a guest's first instructions L1 takes CPUID exits that no CPUID at the guest's
+ * RIP made, one for each leaf, and answers them as any; its step over the instruction is undone.
+ * L0 has asked once for each VMCS12 that is not the same as before: a region that is used for
+ * another guest is zeroed between. L1 names all state above as well.
+ */
+#define SX_LIVE_CPUID 16u
 
 /* General registers are in the order of their encodings; segments in that of their VMCS fields. */
 struct sx_line_cpu {

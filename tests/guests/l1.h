@@ -56,6 +56,17 @@ static inline void l1_begin(struct l1 *l1, void (*rip)(void))
 	guest_vmx_fill(&l1->v, rip, l1->stack_top, l1->eptp);
 }
 
+/* That L2 is at CPL 0. */
+static inline void l1_supervisor(struct l1 *l1)
+{
+	static const uint32_t fields[] = {SX_VMCS_GUEST_CS_SEL, SX_VMCS_GUEST_CS_AR,
+					  SX_VMCS_GUEST_SS_SEL, SX_VMCS_GUEST_SS_AR};
+
+	for (unsigned i = 0; i < 4; i++)
+		guest_vmwrite(&l1->v, fields[i],
+			      guest_vmread(&l1->v, fields[i]) & (i % 2 ? ~0x60ull : ~3ull));
+}
+
 static inline uint64_t *l1_gpr(struct l1 *l1, unsigned i)
 {
 	return &l1->v.line->cpu.gpr[i];

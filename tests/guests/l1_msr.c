@@ -35,20 +35,13 @@ static struct l1 l1[2];
 static uint64_t shared_eptp;
 static uint32_t second_is_in; /* its L2 has exited by what only its own L1 asked for */
 
-static void supervisor(struct l1 *l, uint32_t selector, uint32_t rights)
-{
-	guest_vmwrite(&l->v, selector, guest_vmread(&l->v, selector) & ~3ull);
-	guest_vmwrite(&l->v, rights, guest_vmread(&l->v, rights) & ~0x60ull);
-}
-
 /* @bitmap NULL: none. */
 static void begin(struct l1 *l, void (*rip)(void), const uint8_t *bitmap)
 {
 	uint64_t controls;
 
 	l1_begin(l, rip);
-	supervisor(l, SX_VMCS_GUEST_CS_SEL, SX_VMCS_GUEST_CS_AR);
-	supervisor(l, SX_VMCS_GUEST_SS_SEL, SX_VMCS_GUEST_SS_AR);
+	l1_supervisor(l);
 	guest_vmwrite(&l->v, SX_VMCS_EXCEPTION_BITMAP, 1u << 13);
 	if (!bitmap)
 		return;

@@ -168,11 +168,17 @@ void l1_vm_begin(struct l1_vm *vm)
 	*shared(vm, L2_REQUEST) = *shared(vm, L2_REPLY) = 0;
 }
 
+/*
+ * IF is set though nothing interrupts L2: while a guest has it clear, Bochs keeps back the host's
+ * interrupts, too, and an L2 that waits for another CPU would wait for ever. Bit 1 is always set.
+ */
+#define RFLAGS 0x202
+
 static int set_registers(struct l1_vm *vm, enum l1_op op, uint32_t count)
 {
 	const struct kvm_regs regs = {
 		.rip = L2_CODE + (uint64_t)(entries[op] - l2_begin),
-		.rflags = 2,
+		.rflags = RFLAGS,
 		.rsi = count,
 		.rdi = L2_CYCLES,
 	};

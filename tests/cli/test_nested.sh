@@ -6,7 +6,6 @@ cd "$(dirname "$0")/../.."
 # shellcheck source=tests/cli/common.sh
 . tests/cli/common.sh
 
-fails "nested without a kernel" 64 "needs --kernel and --initrd" "$SPLITX" bench nested
 fails "nested without an initramfs" 64 "needs --kernel and --initrd" \
 	"$SPLITX" bench nested --kernel /dev/null
 fails "nested in another mode" 64 "leave out --mode" \

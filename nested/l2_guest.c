@@ -131,7 +131,5 @@ enum sx_aside sx_l2_aside_close(struct sx_l2_aside *a, struct sx_vmx_cpu *cpu)
 		if ((done && a->reason == SX_VMEXIT_CPUID) || cpu->gpr[i] == a->shown.gpr[i])
 			cpu->gpr[i] = a->real.gpr[i];
 	cpu->rip = a->real.rip;
-	if (a->real.cs_ar != a->shown.cs_ar && cpu->efer & SX_X86_EFER_LMA)
-		cpu->seg[SX_SEG_CS].ar = a->real.cs_ar;
 	return done ? SX_ASIDE_DONE : SX_ASIDE_AGAIN;
 }

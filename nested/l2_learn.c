@@ -55,7 +55,7 @@ bool sx_l2_learn(struct sx_l1 *l1, struct sx_l2_guest *g, enum sx_aside came_bac
 		else
 			g->unanswered++;
 	}
-	if (!(l1->live & SX_LIVE_CPUID) || g->cpuid.done || g->unanswered >= PATIENCE ||
+	if (!(l1->live & SX_LIVE_CPUID) || g->cpuid.done || g->unanswered >= PATIENCE || g->owes ||
 	    !at_rest(l1))
 		return false;
 	ask(l1, g, exit);

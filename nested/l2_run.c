@@ -186,8 +186,12 @@ int sx_l2_run(struct sx_l1 *l1, struct sx_vmx_exit *exit)
 		return -EBUSY;
 	l1->guest = g;
 	came_back = sx_l2_aside_close(&g->aside, &l1->state.cpu);
-	if (!sx_l2_learn(l1, g, came_back, exit))
+	sx_l2_catch_begin(l1, g, came_back);
+	if (!sx_l2_learn(l1, g, came_back, exit)) {
 		rc = run_on_kvm(l1, exit);
+		if (rc == SX_L2_LEAVES)
+			sx_l2_catch_up(l1, g, exit);
+	}
 	sx_l2_guest_put(l1, g);
 	return rc < 0 ? rc : 0;
 }

@@ -51,6 +51,11 @@ enum sx_aside {
 	SX_ASIDE_ELSEWHERE, /* it has put L2 somewhere else */
 };
 
+/* Registers that L2 changes without a word; or bits of them. */
+struct sx_l2_crs {
+	uint64_t cr0, cr3, cr4, xcr0;
+};
+
 /* What is known of the guest of one VMCS12: l2_guest.c. */
 struct sx_l2_guest {
 	uint64_t id;      /* as the VMCS12 has it; 0: nobody's */
@@ -59,6 +64,9 @@ struct sx_l2_guest {
 	struct sx_l2_aside aside;
 	struct sx_l2_cpuid cpuid; /* as far as L1 was asked */
 	unsigned unanswered;
+	/* l2_catch.c: as L1 gave them; as L2 had them; bits that L1 was not told. */
+	struct sx_l2_crs given, real, owed;
+	bool owes; /* L2 runs with bits that L1 was not told */
 };
 
 enum sx_line_owner {
@@ -228,6 +236,12 @@ void sx_l2_aside_open(struct sx_l2_aside *a, const struct sx_vmx_cpu *real,
 		      const struct sx_vmx_cpu *shown, const struct sx_vmx_exit *exit);
 /* L1 enters L2 with @cpu: what was shown only is put right, what L1 changed stays. */
 enum sx_aside sx_l2_aside_close(struct sx_l2_aside *a, struct sx_vmx_cpu *cpu);
+
+/* l2_catch.c. L2 is about to run, or L1 to be asked; @came_back is what L1 made of the last exit.
+ */
+void sx_l2_catch_begin(struct sx_l1 *l1, struct sx_l2_guest *g, enum sx_aside came_back);
+/* L2 comes out by @exit: that becomes another exit, if there is one to catch up with first. */
+void sx_l2_catch_up(struct sx_l1 *l1, struct sx_l2_guest *g, struct sx_vmx_exit *exit);
 
 /* l2_learn.c. True: @exit asks L1 for a leaf, and L2 does not run. */
 bool sx_l2_learn(struct sx_l1 *l1, struct sx_l2_guest *g, enum sx_aside came_back,

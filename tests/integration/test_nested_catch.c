@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* L2's writes of control registers, which KVM does not show: those L1 asked for are exits to it. */
+#include "tests/support/world.h"
+
+#define ROUNDS 20u
+
+static void writes_are_told(void **state)
+{
+	struct world *w = world_of(state);
+	enum sx_nested_place place = w->way->mode == SX_TRAP ? SX_NESTED_TRAP : SX_NESTED_COLOCATED;
+	struct sx_machine_config config = world_config(w, "tests/l1_catch");
+	struct sx_nested_stats stats;
+	struct sx_error err;
+	struct guest *g;
+	uint32_t code;
+
+	config.nested = true;
+	config.argument = ROUNDS;
+	g = guest_build_as(w, &config);
+	assert_int_equal(sx_machine_nested_place(&g->m, place, NULL, &err), 0);
+	code = guest_run(g);
+	assert_string_equal(g->said, "all well\n");
+	assert_int_equal(code, 0);
+	sx_nested_stats(g->m.nested.engine, &stats);
+	/* Three a round; then 1, 4, 2, 1, 2 and 2. None was refused. */
+	assert_int_equal(stats.exits, 3 * ROUNDS + 12);
+	assert_int_equal(stats.entries, stats.exits);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		SX_CASE(writes_are_told, trap),
+		SX_CASE(writes_are_told, split),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

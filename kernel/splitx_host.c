@@ -362,15 +362,14 @@ static struct ftrace_ops ftrace = {
 	.flags = FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_PERMANENT,
 };
 
-/* KVM is hooked while there is a mark, so that else nobody pays. Under marks_lock. */
-static int hook(void)
+static int __init choose_functions(void)
 {
 	unsigned int i;
 	int rc = 0;
 
 	for (i = 0; rc == 0 && i < ARRAY_SIZE(hooks); i++)
 		rc = ftrace_set_filter_ip(&ftrace, hooks[i].function, 0, 0);
-	return rc ? rc : register_ftrace_function(&ftrace);
+	return rc;
 }
 
 /* --- the device ------------------------------------------------------------------------------ */
@@ -402,7 +401,8 @@ static int publish_mark(struct file *file, struct mark *m)
 	mutex_lock(&marks_lock);
 	if (file->private_data || mark_of(m->vcpu))
 		goto out;
-	rc = mark_count > 0 ? 0 : hook();
+	/* KVM is hooked while there is a mark, so that else nobody pays. */
+	rc = mark_count > 0 ? 0 : register_ftrace_function(&ftrace);
 	if (rc)
 		goto out;
 	mark_count++;
@@ -507,12 +507,24 @@ static struct module *__init find_kvm(void)
 
 static int __init load(void)
 {
+	int rc;
+
 	kvm_module = find_kvm();
 	if (!kvm_module) {
 		pr_err("splitx_host: KVM is part of this kernel; it has to be a module\n");
 		return -EOPNOTSUPP;
 	}
-	return misc_register(&device);
+	rc = choose_functions();
+	if (rc) {
+		pr_err("splitx_host: this kernel cannot lead KVM's functions elsewhere\n");
+		goto out;
+	}
+	rc = misc_register(&device);
+	if (rc == 0)
+		return 0;
+out:
+	ftrace_free_filter(&ftrace);
+	return rc;
 }
 
 static void __exit unload(void)
@@ -520,6 +532,7 @@ static void __exit unload(void)
 	misc_deregister(&device);
 	/* A vCPU's thread may be between its last word to a mark and the end of our function. */
 	synchronize_rcu_tasks();
+	ftrace_free_filter(&ftrace);
 }
 
 module_init(load);

@@ -92,3 +92,22 @@ writes() {
 	awk -v name="\"$2\"," '$1 == "\"name\":" { mine = $2 == name }
 		$1 == "\"writes\":" && mine { n += $2 } END { print n + 0 }' "$tmp/out/$1.err"
 }
+
+# host_module amd|intel OPTION... -- ROUNDS : the cases of tests/lab/module_cases.sh, which judge
+# themselves
+host_module() {
+	local host=$1 module=$BUILD/kernel/splitx_host.ko options=() status=0
+	shift
+	while [ "$1" != -- ]; do
+		options+=("$1")
+		shift
+	done
+	need_host "$host" "the host module"
+	if [ ! -e "$module" ]; then
+		echo "skip - the host module: the headers of the emulated hosts' kernel are missing"
+		return
+	fi
+	lab/lab "$host" "${options[@]}" --file "$BUILD/tests/lab/host_module" --file "$module" \
+		--file tests/lab/module_cases.sh -- sh module_cases.sh "$2" || status=$?
+	[ "$status" -eq 0 ] || not_ok "the emulated host runs all cases" "exit status $status"
+}

@@ -100,8 +100,18 @@ static enum sx_l2_next exit_no_emulation(struct sx_l1 *l1, struct sx_vmx_exit *e
 	return sx_l2_raise(l1, SX_VEC_UD, exit);
 }
 
+/*
+ * A KVM that delivers events in software takes an IDT that it has no page for as L2's own fault,
+ * and in the end as a triple fault.
+ */
 static enum sx_l2_next exit_shutdown(struct sx_l1 *l1, struct sx_vmx_exit *exit)
 {
+	enum sx_l2_next next = exit_fault(l1, NULL, exit);
+
+	if (next != SX_L2_BROKEN)
+		return next;
+	*exit = (struct sx_vmx_exit){0};
+	l1->state.event = (struct sx_vmx_event){0};
 	return by_verdict(sx_vmx_on_insn(&l1->vmx, SX_VMEXIT_TRIPLE_FAULT, exit));
 }
 

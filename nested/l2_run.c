@@ -43,15 +43,36 @@ static void ask_for_window(const struct sx_l1 *l1, struct sx_l2_vcpu *v)
 		!!(sx_vmcs12_get(&l1->vmx.v12, SX_VMCS_CPU_CONTROLS) & SX_CPU_INTR_WINDOW);
 }
 
+static bool is_shutdown(const struct sx_l2_vcpu *v, int rc)
+{
+	return rc == 0 && v->run->exit_reason == KVM_EXIT_SHUTDOWN;
+}
+
+/*
+ * L2 stands before an instruction that exits. What KVM has not stopped for comes first: it emulates
+ * many instructions without looking for windows, and MOV to CR8.
+ */
+static void pending_first(struct sx_l1 *l1, struct sx_vmx_exit *exit)
+{
+	struct sx_vmx_exit first = {0};
+
+	if (!(exit->idt_info & SX_INTR_VALID) && exit->reason != SX_VMEXIT_TRIPLE_FAULT &&
+	    sx_vmx_pending(&l1->vmx, &l1->state, &first))
+		*exit = first;
+}
+
 /* Enter L2, which is active or becomes so by the event that it takes. As step(). */
 static int run(struct sx_l1 *l1, struct sx_l2_vcpu *v, bool delivering, struct sx_vmx_exit *exit)
 {
+	const struct sx_vmx_event injected = l1->state.event;
+	const uint64_t rip = l1->state.cpu.rip;
 	enum sx_l2_next next;
 	int rc;
 
 	rc = sx_l2_time_arm(l1, delivering && sx_l2_exits_after_delivery(l1));
 	if (rc < 0)
 		return rc;
+	sx_l2_load_tpr(l1, v);
 	sx_l2_vcpu_load(v, &l1->state);
 	ask_for_window(l1, v);
 	sx_count(&l1->l2_runs, 1);
@@ -61,7 +82,12 @@ static int run(struct sx_l1 *l1, struct sx_l2_vcpu *v, bool delivering, struct s
 		sx_l2_vcpu_forget(v);
 	else
 		sx_l2_vcpu_save(v, &l1->state);
+	sx_l2_save_tpr(l1, v);
+	if (is_shutdown(v, rc) && l1->state.cpu.rip == rip)
+		l1->state.event = injected; /* was it that which could not be delivered? */
 	next = sx_l2_exit(l1, v, rc, exit);
+	if (next == SX_L2_LEAVES)
+		pending_first(l1, exit);
 	return next == SX_L2_BROKEN ? -EIO : (int)next;
 }
 
@@ -161,6 +187,7 @@ static int run_on_kvm(struct sx_l1 *l1, struct sx_vmx_exit *exit)
 	if (rc == 0)
 		rc = arrive(l1, v);
 	sx_l2_time_begin(l1);
+	sx_l2_replay(l1);
 	while (rc == 0) {
 		*exit = (struct sx_vmx_exit){0};
 		rc = step(l1, v, exit);

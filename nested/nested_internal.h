@@ -157,6 +157,15 @@ int sx_l2_run(struct sx_l1 *l1, struct sx_vmx_exit *exit);
 /* Make it leave KVM_RUN and look at what L1 wants. Any thread. */
 void sx_l2_interrupt(struct sx_l1 *l1);
 
+/* l2_before.c. The TPR shadow: from L1's virtual-APIC page to CR8, and back. */
+void sx_l2_load_tpr(struct sx_l1 *l1, struct sx_l2_vcpu *v);
+void sx_l2_save_tpr(struct sx_l1 *l1, const struct sx_l2_vcpu *v);
+/*
+ * Of a software interrupt or exception that L1 injects, KVM does not let us say how long the
+ * instruction is. Where L2 stands at that instruction it executes it instead, to the same effect.
+ */
+void sx_l2_replay(struct sx_l1 *l1);
+
 /* l2_time.c. L2 is about to run for the first time since its entry. */
 void sx_l2_time_begin(struct sx_l1 *l1);
 /* Bring the preemption timer in l1->state up to date. */

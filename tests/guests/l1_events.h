@@ -24,9 +24,12 @@ enum l1_case {
 	L1_FOR_EVER_HALTED,
 	L1_WHEN_TOLD, /* as L1_FOR_EVER, but it wishes to be told when */
 	L1_AGAIN,     /* an endless L2 that is entered again after each interrupt */
-	L1_DELIVER,   /* guest l1_deliver: events that L1 injects */
-	L1_WINDOWS,   /* interrupt and NMI windows */
-	L1_TPR,       /* the TPR shadow */
+	/* Of the guest l1_deliver: */
+	L1_DELIVER,     /* events that L1 injects */
+	L1_ON_ITS_WAY,  /* the same, and their delivery exits */
+	L1_WINDOWS,     /* interrupt windows */
+	L1_NMI_WINDOWS, /* NMI windows */
+	L1_TPR,         /* the TPR shadow */
 };
 
 enum l1_wish {

@@ -52,12 +52,12 @@ static void l1_memory_that_cannot_be_shared(void **state)
 {
 	struct world *w = start(state);
 	unsigned fds = count_fds(), mappings = count_mappings();
-	struct sx_l1_range r = w->range;
+	struct sx_l1_range r = w->range[0];
 	int huge = memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB);
 
 	r.gpa = 0x800;
 	refused(w, r, -EINVAL, "whole pages");
-	r = w->range;
+	r = w->range[0];
 	r.offset = 1;
 	refused(w, r, -EINVAL, "whole pages");
 	r.offset = 0;
@@ -66,7 +66,7 @@ static void l1_memory_that_cannot_be_shared(void **state)
 	r.size = 0x2000;
 	r.gpa = UINT64_MAX - 0xfff;
 	refused(w, r, -EINVAL, "whole pages");
-	r = w->range;
+	r = w->range[0];
 	r.fd = -1;
 	refused(w, r, -EBADF, "memfd");
 	if (huge >= 0) {
@@ -86,7 +86,7 @@ static void a_kvm_that_is_none(void **state)
 	struct sx_error err = {0};
 	struct sx_l2_vm *vm;
 
-	assert_int_equal(sx_l2_vm_create(&vm, &none, &w->range, 1, &err), -ENOTTY);
+	assert_int_equal(sx_l2_vm_create(&vm, &none, w->range, 1, &err), -ENOTTY);
 	assert_non_null(strstr(err.text, "cannot create a VM for L2"));
 	sx_l2_vm_destroy(NULL);
 	close_vm(w);
@@ -121,8 +121,8 @@ static void large_pages_end_with_l1(void **state)
 	struct world *w = start(state);
 
 	close_vm(w);
-	w->range.gpa = 0x3000; /* L1's memory begins and ends in the middle of 2 MiB */
-	w->range.size = L1_SIZE - 0x8000;
+	w->range[0].gpa = 0x3000; /* L1's memory begins and ends in the middle of 2 MiB */
+	w->range[0].size = L1_SIZE - 0x8000;
 	open_vm(w);
 	map.gpa = 0x3abc;
 	assert_int_equal(sx_l2_vm_map(w->vm, 0x3abc, &map), 0);
@@ -135,16 +135,20 @@ static void large_pages_end_with_l1(void **state)
 	map.gpa = L1_SIZE - 0x5000;
 	assert_int_equal(sx_l2_vm_map(w->vm, map.gpa, &map), -EFAULT);
 	close_vm(w);
-	w->range = (struct sx_l1_range){.size = L1_SIZE, .fd = w->l1.fd};
 }
 
 /* L1's memory that is read-only stays so, whatever EPT12 allows. */
 static void memory_that_l1_cannot_write(void **state)
 {
+	const uint64_t rom = L1_L2 + L2_DATA;
 	struct world *w = start(state);
 
 	close_vm(w);
-	w->range.readonly = true;
+	w->range[1] = (struct sx_l1_range){rom, 4096, w->l1.fd, rom, true};
+	w->range[2] =
+		(struct sx_l1_range){rom + 4096, L1_SIZE - rom - 4096, w->l1.fd, rom + 4096, false};
+	w->range[0].size = rom;
+	w->ranges = 3;
 	open_vm(w);
 	CODE(w, 0xbb, 0, 0, 3, 0, 0x48, 0x8b, 0x03, OUT); /* load from L2_DATA */
 	put(w, L1_L2 + L2_DATA, 5);
@@ -161,7 +165,6 @@ static void memory_that_l1_cannot_write(void **state)
 			 SX_L2_FAULT_UNKNOWN);
 	assert_int_equal(get(w, L1_L2 + L2_DATA), 5);
 	close_vm(w);
-	w->range.readonly = false;
 }
 
 /* ---- isolation ---- */

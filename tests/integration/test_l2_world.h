@@ -54,7 +54,8 @@
 struct world {
 	struct sx_kvm kvm;
 	struct sx_region l1;
-	struct sx_l1_range range;
+	struct sx_l1_range range[3];
+	unsigned ranges;
 	struct sx_vmx vmx;
 	struct sx_l2_vm *vm;
 	int vcpu;
@@ -252,7 +253,7 @@ static inline void open_vm(struct world *w)
 {
 	struct sx_error err = {0};
 
-	if (sx_l2_vm_create(&w->vm, &w->kvm, &w->range, 1, &err) < 0)
+	if (sx_l2_vm_create(&w->vm, &w->kvm, w->range, w->ranges, &err) < 0)
 		fail_msg("%s", err.text);
 	w->vcpu = sx_ioctl(sx_l2_vm_fd(w->vm), KVM_CREATE_VCPU, NULL);
 	assert_true(w->vcpu >= 0);
@@ -328,7 +329,6 @@ static inline int set_up(void **state)
 	}
 	if (sx_region_create(&w->l1, "l1", L1_SIZE, 0, &err) < 0)
 		return -1;
-	w->range = (struct sx_l1_range){.size = L1_SIZE, .fd = w->l1.fd};
 	sx_vmx_caps_all(&caps, 40, UINT64_C(0x3727ff));
 	sx_vmx_init(&w->vmx, &caps, &ops, w);
 	return 0;
@@ -354,6 +354,8 @@ static inline struct world *start(void **state)
 	}
 	w->eptp = EPTP;
 	w->vmx.in_l2 = false;
+	w->range[0] = (struct sx_l1_range){.size = L1_SIZE, .fd = w->l1.fd};
+	w->ranges = 1;
 	fill_l1(w);
 	open_vm(w);
 	return w;

@@ -48,6 +48,11 @@ enum leaf {
 /* A Skylake of 2015, which kernels know well: family 6, model 5EH, stepping 3. */
 #define INTEL_MODEL 0x506e3u
 
+/*
+ * KVM's features that are hypercalls: unhalt, IPIs, yield, page ranges. An Intel's kernel makes
+ * them by VMCALL, which a KVM on AMD writes over with its own, in text that is read-only.
+ */
+#define KVM_BY_HYPERCALL  (BIT(7) | BIT(11) | BIT(13) | BIT(16))
 #define KVM_HINT_REALTIME BIT(0)
 
 /* Domain types of leaf 0xb, in ECX[15:8]. */
@@ -277,6 +282,8 @@ static void drop_amd(struct sx_cpuid *c)
 		}
 		if (e.function == LEAF_EXT_SIZES)
 			e.ecx = 0;
+		if (e.function == LEAF_KVM_FEATURES)
+			e.eax &= ~KVM_BY_HYPERCALL;
 		c->table->entries[kept++] = e;
 	}
 	c->table->nent = kept;

@@ -162,6 +162,7 @@ static void with_lines_an_amd_host_shows_an_intel_with_vmx(void **state)
 	(void)state;
 	config.lines = (struct sx_cpuid_lines){0x7e0200000, 3};
 	make_amd(&c);
+	add(&c, (struct kvm_cpuid_entry2){.function = 0x40000001, .eax = 0xffffffff});
 	assert_int_equal(sx_cpuid_shape(&c, &config), 0);
 	assert_memory_equal(&want(&c, 0, 0)->ebx, "Genu", 4);
 	assert_memory_equal(&want(&c, 0, 0)->edx, "ineI", 4);
@@ -173,6 +174,9 @@ static void with_lines_an_amd_host_shows_an_intel_with_vmx(void **state)
 	assert_int_equal(want(&c, 0x80000000, 0)->eax, 0x80000008);
 	assert_int_equal(want(&c, 0x80000001, 0)->ecx & ~0x121u, 0);
 	assert_int_equal(want(&c, 0x80000008, 0)->ecx, 0);
+	/* And no hypercall, whose instruction is the other one. */
+	assert_int_equal(want(&c, 0x40000001, 0)->eax,
+			 0xffffffff & ~(1u << 7 | 5u << 11 | 1u << 16));
 	assert_null(sx_cpuid_find(&c, 0x8000000a, 0));
 	assert_null(sx_cpuid_find(&c, 0x8000001d, 0));
 	assert_null(sx_cpuid_find(&c, 0x8000001e, 0));

@@ -45,7 +45,13 @@ struct vmx_cpu {
 	u64 current_pa;         /* the line's, as @vmcs was found for it */
 	struct sx_vmcs12 *vmcs; /* the current VMCS12; NULL: none that is plain memory */
 	bool vmxe;              /* CR4.VMXE as the kernel believes */
-	bool busy;              /* in here; an NMI may come */
+	bool busy;              /* in here, and the line is in use; an NMI may come */
+	/* While L2 runs elsewhere: */
+	bool window;          /* interrupts are let in, and the line is not in use but for that */
+	bool settled;         /* L2 was made to exit there; what came of it is in what follows */
+	u32 entry;            /* the message that L2 runs by */
+	struct sx_cell reply; /* to it */
+	struct sx_line_cpu after; /* the line's registers with that */
 };
 
 static DEFINE_PER_CPU(struct vmx_cpu, vmx_cpu);
@@ -172,7 +178,7 @@ static void publish_live(struct vmx_cpu *c)
 {
 	struct sx_line_cpu *cpu = &c->line->cpu;
 
-	c->line->live = SX_LIVE_FPU | SX_LIVE_MSRS | SX_LIVE_CR2;
+	c->line->live = SX_LIVE_FPU | SX_LIVE_MSRS | SX_LIVE_CR2 | SX_LIVE_CPUID;
 	save_fpu((void *)c->line + SX_LINE_XSAVE);
 	for (unsigned i = 0; i < ARRAY_SIZE(live_msrs); i++)
 		rdmsrl(live_msrs[i].index, *live_msr_of(cpu, &live_msrs[i]));
@@ -251,27 +257,62 @@ static bool interrupt_window(void)
  * L2 runs on another core. An interrupt of ours has to end that, as external-interrupt exiting
  * says; its own handler has run by then, so the exit names a vector that may come for nothing.
  */
-static void look_for_interrupt(struct vmx_cpu *c)
+static void end_l2(struct vmx_cpu *c)
 {
-	if (!interrupt_window() || c->line->interrupt)
+	if (c->line->interrupt)
 		return;
 	/* Pairs with the acquire where L0 looks at it. */
 	sx_store_release(&c->line->interrupt, 1u);
 	kick(c);
 }
 
+static bool answered(struct vmx_cpu *c)
+{
+	return c->settled || sx_producer_replied(&c->ring, c->entry) ||
+	       sx_producer_state(&c->ring) != SX_RING_OPEN;
+}
+
+/*
+ * A handler in a window executes a VMX instruction: KVM has a VMCS cleared on the CPU that had it
+ * last, by an IPI. The line is wanted for that, so L2 exits first, and what it left is kept.
+ */
+static void settle(struct vmx_cpu *c)
+{
+	if (c->settled)
+		return;
+	end_l2(c);
+	while (!answered(c))
+		cpu_relax();
+	c->reply = *sx_producer_cell(&c->ring, c->entry);
+	c->after = c->line->cpu;
+	c->settled = true;
+}
+
 /* Handlers run with the kernel's XCR0: it may save more state than L2 has enabled. */
-static void await_exit(struct vmx_cpu *c, u32 n)
+static const struct sx_cell *await_exit(struct vmx_cpu *c, u32 n)
 {
 	u64 xcr0 = c->line->cpu.xcr0;
 
 	if (xcr0 != host_xcr0)
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, host_xcr0);
-	while (!sx_producer_replied(&c->ring, n) && sx_producer_state(&c->ring) == SX_RING_OPEN)
-		look_for_interrupt(c);
+	c->entry = n;
+	while (!answered(c)) {
+		bool taken;
+
+		c->window = true;
+		taken = interrupt_window();
+		c->window = false;
+		if (taken && !c->settled)
+			end_l2(c);
+	}
 	c->line->interrupt = 0;
 	if (xcr0 != host_xcr0)
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, xcr0);
+	if (!c->settled)
+		return sx_producer_cell(&c->ring, n);
+	c->settled = false;
+	c->line->cpu = c->after;
+	return &c->reply;
 }
 
 /* Send a message and wait for its reply; NULL: there is nobody to answer any more. */
@@ -279,23 +320,24 @@ static const struct sx_cell *ask(struct vmx_cpu *c, u16 op, const u64 w[3])
 {
 	bool entry = op == SX_LINE_VMLAUNCH || op == SX_LINE_VMRESUME;
 	u32 kicks = c->line->flags;
-	struct sx_cell *cell = sx_producer_cell(&c->ring, c->ring.next);
+	struct sx_cell *request = sx_producer_cell(&c->ring, c->ring.next);
+	const struct sx_cell *cell = request;
 	u32 n;
 
-	cell->op = op;
-	cell->arg = 0;
+	request->op = op;
+	request->arg = 0;
 	for (int i = 0; i < 3; i++)
-		cell->w[i] = w[i];
+		request->w[i] = w[i];
 	n = sx_producer_publish(&c->ring);
 	if (kicks & SX_LINE_KICK_EACH || (entry && kicks & SX_LINE_KICK_ENTRY))
 		kick(c);
 	if (entry && !(kicks & (SX_LINE_KICK_EACH | SX_LINE_KICK_ENTRY)))
-		await_exit(c, n);
-	while (!sx_producer_replied(&c->ring, n))
+		cell = await_exit(c, n);
+	while (sx_load_acquire(&cell->turn) != sx_turn_reply(n)) { /* with sx_consumer_reply() */
 		if (sx_producer_state(&c->ring) != SX_RING_OPEN)
 			return NULL;
-		else
-			cpu_relax();
+		cpu_relax();
+	}
 	find_current(c);
 	return cell;
 }
@@ -330,6 +372,22 @@ static bool conclude(struct pt_regs *regs, const struct sx_insn *insn, const str
 	}
 }
 
+/*
+ * The engine cannot run this L2. To the kernel that is an entry with bad controls, which ends this
+ * L2 and nothing else.
+ */
+static bool not_entered(struct vmx_cpu *c, struct pt_regs *regs, const struct sx_insn *insn,
+			const struct sx_cell *reply)
+{
+	pr_err_ratelimited("splitx_vmx: the engine cannot run this guest (%lld)\n",
+			   reply ? (long long)reply->w[0] : 0);
+	if (!c->vmcs)
+		return false;
+	sx_vmcs12_set(c->vmcs, SX_VMCS_INSN_ERROR, SX_VMERR_CONTROLS);
+	finish(regs, insn, X86_EFLAGS_ZF);
+	return true;
+}
+
 /* VMLAUNCH, VMRESUME: on return L2 has run, and the kernel is where its VMCS wants it. */
 static bool enter(struct vmx_cpu *c, struct pt_regs *regs, const struct sx_insn *insn)
 {
@@ -340,7 +398,9 @@ static bool enter(struct vmx_cpu *c, struct pt_regs *regs, const struct sx_insn 
 	publish_live(c);
 	before = c->line->cpu;
 	reply = ask(c, insn->op, none);
-	if (!reply || reply->arg != SX_LINE_EXITED)
+	if (!reply || reply->arg == SX_LINE_REFUSED)
+		return not_entered(c, regs, insn, reply);
+	if (reply->arg != SX_LINE_EXITED)
 		return conclude(regs, insn, reply);
 	take_live(c, &before);
 	for (unsigned i = 0; i < 16; i++)
@@ -534,18 +594,24 @@ static bool handle(struct pt_regs *regs, bool gp)
 	struct sx_insn insn;
 	unsigned long flags;
 	struct vmx_cpu *c;
-	bool done = false;
+	bool window, done = false;
 
 	if (!decode(regs, &insn) || gp != (insn.op == SX_INSN_MOV_CR4))
 		return false;
 	local_irq_save(flags);
 	c = this_cpu_ptr(&vmx_cpu);
+	window = c->window;
+	if (window) {
+		settle(c);
+		c->window = false;
+	}
 	/* An NMI's handler may execute VMCLEAR (kexec): not while the line is in use. */
-	if (!c->busy && c->line) {
+	if (c->line && (window || !c->busy)) {
 		c->busy = true;
 		done = gp ? write_cr4(c, regs, &insn) : execute(c, regs, &insn);
-		c->busy = false;
+		c->busy = window;
 	}
+	c->window = window;
 	local_irq_restore(flags);
 	return done;
 }

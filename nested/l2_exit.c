@@ -9,6 +9,7 @@
 #include <linux/kvm.h>
 #include <string.h>
 
+#include "nested/hostmod.h"
 #include "nested/l2_fault.h"
 #include "nested/nested_internal.h"
 
@@ -140,6 +141,8 @@ enum sx_l2_next sx_l2_exit(struct sx_l1 *l1, struct sx_l2_vcpu *v, int rc, struc
 		return exit_fault(l1, NULL, exit);
 	if (rc < 0)
 		return SX_L2_BROKEN;
+	if (sx_hostmod_is_exit(v->run))
+		return sx_l2_exit_host(l1, v, exit);
 	switch (v->run->exit_reason) {
 	case KVM_EXIT_IO:
 		return sx_l2_exit_io(l1, v, exit);

@@ -57,6 +57,11 @@ int sx_l2_vcpu_create(struct sx_l2_vcpu *v, const struct sx_kvm *kvm, const stru
 		sx_fail(err, rc, "KVM does not give L2's first state: %s", strerror(-rc));
 		goto fail_stats;
 	}
+	v->mark = sx_l2_host_mark(v->fd, err);
+	if (v->mark < -1) {
+		rc = v->mark;
+		goto fail_stats;
+	}
 	return 0;
 
 fail_stats:
@@ -76,6 +81,8 @@ void sx_l2_vcpu_destroy(struct sx_l2_vcpu *v)
 	sx_stats_close(&v->stats);
 	free(v->xsave);
 	munmap(v->run, v->run_size);
+	if (v->mark >= 0)
+		close(v->mark);
 	close(v->fd);
 	v->fd = -1;
 }

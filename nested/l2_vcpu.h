@@ -19,6 +19,7 @@ struct kvm_cpuid2;
 
 struct sx_l2_vcpu {
 	int fd;
+	int mark; /* by which the host's module knows it; -1: it does not */
 	struct kvm_run *run;
 	size_t run_size;
 	struct sx_stats stats; /* fd -1 when this KVM offers none */
@@ -45,6 +46,9 @@ void sx_cpu_to_regs(const struct sx_vmx_cpu *cpu, struct kvm_regs *r);
 void sx_cpu_from_regs(const struct kvm_regs *r, struct sx_vmx_cpu *cpu);
 void sx_cpu_to_sregs(const struct sx_vmx_cpu *cpu, struct kvm_sregs *s);
 void sx_cpu_from_sregs(struct kvm_sregs *s, struct sx_vmx_cpu *cpu);
+
+/* l2_host.c: have the host's module let a vCPU's hidden exits out; -1: there is none. */
+int sx_l2_host_mark(int vcpu, struct sx_error *err);
 
 int sx_l2_vcpu_create(struct sx_l2_vcpu *v, const struct sx_kvm *kvm, const struct sx_l2_vm *vm,
 		      unsigned index, struct sx_error *err);

@@ -207,6 +207,8 @@ enum sx_l2_next sx_l2_raise(struct sx_l1 *l1, uint8_t vector, struct sx_vmx_exit
 
 /* l2_io.c, l2_msr.c: exits of one kind. */
 enum sx_l2_next sx_l2_exit_io(struct sx_l1 *l1, struct sx_l2_vcpu *v, struct sx_vmx_exit *exit);
+/* l2_host.c: an exit of the host's module. */
+enum sx_l2_next sx_l2_exit_host(struct sx_l1 *l1, struct sx_l2_vcpu *v, struct sx_vmx_exit *exit);
 enum sx_l2_next sx_l2_exit_msr(struct sx_l1 *l1, struct sx_l2_vcpu *v, struct sx_vmx_exit *exit);
 
 /* l2_filter.c. A new L2 VM gives up the MSRs that no bitmap covers; all its vCPUs are @vcpus. */

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=dash
+#
+# The job of L1 in tests/lab/test_nested_linux.sh: Debian's kvm-intel on a processor whose VMX is
+# splitx's. Its L2s are a bare one, by an ordinary user of KVM (bench/linux/l1.c), and with
+# linux=yes a Linux.
+
+echo "guest: vendor $(sed -n 's/^vendor_id.*: //p' /proc/cpuinfo | sort -u)"
+insmod /bin/splitx_vmx.ko 2>/dev/null && echo "guest: splitx_vmx is loaded"
+[ -z "${plain-}" ] || exit
+while read -r module; do
+	insmod "/bin/kvm/$module" && echo "guest: $module is loaded"
+done </bin/kvm/order
+echo "guest: vmx flags $(sed -n 's/^vmx flags.*: //p' /proc/cpuinfo | sort -u)"
+printf '%s\n' 'l2_pio 100' go go 'l2_mmio 100' go go end | l1 | sed 's/^splitx-bench:/guest:/'
+if [ -n "${linux-}" ]; then
+	splitx run --mode trap --memory 96M --kernel /bin/vmlinux --initrd /bin/l2.cpio \
+		--append "console=ttyS0 quiet panic=-1 ${l2_append-}" 2>&1
+	echo "guest: Linux as L2 ended with $?"
+fi
+rmmod kvm_intel kvm splitx_vmx && echo "guest: all is unloaded"
+# What a kernel says when something is wrong with it.
+bad='WARNING:|BUG:|Oops|Call Trace|soft lockup|rcu.*stall|unchecked MSR|splitx_vmx: the engine'
+dmesg | grep -E "$bad"
+echo "guest: complaints $(dmesg | grep -cE "$bad")"

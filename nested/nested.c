@@ -202,6 +202,7 @@ int sx_nested_create(struct sx_nested **out, const struct sx_nested_config *conf
 		     struct sx_error *err)
 {
 	struct sx_nested *n = calloc(1, sizeof(*n));
+	struct sx_cpuid host;
 	int rc;
 
 	if (!n)
@@ -209,12 +210,15 @@ int sx_nested_create(struct sx_nested **out, const struct sx_nested_config *conf
 	n->config = *config;
 	n->l1 = calloc(config->vcpus, sizeof(*n->l1));
 	if (!n->l1 || sx_l2_guests_open(n) < 0) {
-		free(n->l1);
-		free(n);
-		return sx_fail(err, -ENOMEM, "there is no memory for nested VMX");
+		rc = sx_fail(err, -ENOMEM, "there is no memory for nested VMX");
+		goto fail;
 	}
+	rc = sx_cpuid_get(&host, config->kvm, err);
+	if (rc < 0)
+		goto fail;
 	n->tsc_khz = sx_vcpu_tsc_khz(&config->vcpu[0]);
-	sx_l2_caps(&n->caps, n->tsc_khz != 0);
+	sx_l2_caps(&n->caps, &host, n->tsc_khz != 0);
+	sx_cpuid_free(&host);
 	pthread_mutex_init(&n->lock, NULL);
 	for (unsigned i = 0; i < config->vcpus; i++)
 		init_l1(n, i);
@@ -225,6 +229,12 @@ int sx_nested_create(struct sx_nested **out, const struct sx_nested_config *conf
 	}
 	*out = n;
 	return 0;
+
+fail:
+	sx_l2_guests_close(n);
+	free(n->l1);
+	free(n);
+	return rc;
 }
 
 void sx_nested_destroy(struct sx_nested *n)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "guestcore/alarm.h"
+#include "guestcore/cpuid.h"
 #include "nested/l2_cpuid.h"
 #include "nested/l2_vcpu.h"
 #include "nested/nested.h"
@@ -260,8 +261,11 @@ bool sx_l2_learn(struct sx_l1 *l1, struct sx_l2_guest *g, enum sx_aside came_bac
 /* What L1 answered, when that is all; else NULL. */
 const struct kvm_cpuid2 *sx_l2_learned(const struct sx_l2_guest *g);
 
-/* l2_caps.c: what this back end can honour; a preemption timer only where @timer. */
-void sx_l2_caps(struct sx_vmx_caps *caps, bool timer);
+/*
+ * l2_caps.c: what this back end can honour with a KVM that supports @host; a preemption timer only
+ * where @timer.
+ */
+void sx_l2_caps(struct sx_vmx_caps *caps, const struct sx_cpuid *host, bool timer);
 
 /* The EPT pointer's address of the top structure: 25.6.11. */
 static inline uint64_t sx_ept_root(uint64_t eptp)

@@ -179,8 +179,14 @@ static void page_tables(void)
 
 static void extended_state(void)
 {
+	uint64_t offered = guest_vmx_call(&l1.v, SX_LINE_RDMSR, SX_MSR_VMX_CR4_FIXED1, 0, 0)->w[3];
+
 	begin(l2_xsetbv, 0, 0);
 	guest_vmwrite(&l1.v, SX_VMCS_GUEST_CR4, cr4 | CR4_XS);
+	if (!(offered & CR4_XS)) { /* a KVM without XSAVE */
+		l1_enter(&l1, SX_VMEXIT_BAD_GUEST_STATE | SX_VMEXIT_ENTRY_FAILURE);
+		return;
+	}
 	l1.v.line->live = SX_LIVE_MSRS;
 	l1.v.line->cpu.xcr0 = 1;
 	*l1_gpr(&l1, RAX) = 3;

@@ -15,6 +15,7 @@ void diff_run_all(void)
 	diff_cases_segments();
 	diff_cases_exits();
 	diff_cases_ept();
+	diff_cases_shadowing();
 	diff_cases_nonreg();
 	diff_cases_order();
 	diff_cases_after();

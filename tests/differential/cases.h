@@ -18,6 +18,7 @@ void diff_cases_guest(void);
 void diff_cases_segments(void);
 void diff_cases_exits(void);
 void diff_cases_ept(void);
+void diff_cases_shadowing(void);
 void diff_cases_nonreg(void);
 void diff_cases_order(void);
 void diff_cases_after(void); /* leaves VMX operation */

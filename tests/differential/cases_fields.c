@@ -19,9 +19,9 @@ static void write_and_read(const char *name, uint32_t encoding, uint64_t value)
 	struct diff_case read = diff_case("fields/%s-read", name);
 	uint64_t gpr[GPRS] = {[RAX] = encoding, [RBX] = value};
 
-	(void)diff_step(&write, vmwrite_rbx, sizeof(vmwrite_rbx), gpr);
+	(void)diff_step(&write, DIFF_LONG, vmwrite_rbx, sizeof(vmwrite_rbx), gpr);
 	gpr[RBX] = 0;
-	(void)diff_step(&read, vmread_rbx, sizeof(vmread_rbx), gpr);
+	(void)diff_step(&read, DIFF_LONG, vmread_rbx, sizeof(vmread_rbx), gpr);
 }
 
 static void each_field(void)
@@ -48,7 +48,7 @@ static void no_encodings(void)
 
 		if (bit == 13 || bit == 14)
 			continue; /* another width */
-		(void)diff_step(&c, vmread_rbx, sizeof(vmread_rbx), gpr);
+		(void)diff_step(&c, DIFF_LONG, vmread_rbx, sizeof(vmread_rbx), gpr);
 	}
 }
 

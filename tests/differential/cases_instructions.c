@@ -27,8 +27,8 @@ static const struct insn invvpid = {"invvpid", 5, {0x66, 0x0f, 0x38, 0x81, 0x03}
 static const struct insn movss_vmlaunch = {"movss-vmlaunch", 5, {0x8e, 0xd0, 0x0f, 0x01, 0xc2}};
 
 static const struct insn *const all[] = {
-	&vmxoff,         &vmclear,  &vmptrld,  &vmptrst, &vmread, &vmread_memory, &vmwrite,
-	&vmwrite_memory, &vmlaunch, &vmresume, &vmcall,  &vmfunc, &invept,        &invvpid,
+	&vmclear,  &vmptrld,  &vmptrst, &vmread, &vmread_memory, &vmwrite, &vmwrite_memory,
+	&vmlaunch, &vmresume, &vmcall,  &vmfunc, &invept,        &invvpid, &vmxoff,
 };
 
 static void run(const char *group, const char *what, const struct insn *insn, uint64_t rax,
@@ -37,7 +37,7 @@ static void run(const char *group, const char *what, const struct insn *insn, ui
 	struct diff_case c = diff_case("%s/%s%s", group, insn->name, what);
 	uint64_t gpr[GPRS] = {[RAX] = rax, [RBX] = rbx};
 
-	(void)diff_step(&c, insn->code, insn->length, gpr);
+	(void)diff_step(&c, DIFF_LONG, insn->code, insn->length, gpr);
 }
 
 static void run_at(const char *group, const char *what, const struct insn *insn, uint64_t pointer)
@@ -65,6 +65,20 @@ static void everything(const char *group)
 	*(uint64_t *)diff_at(AT_OPERAND) = AT_VMXON;
 	for (unsigned i = 0; i < DIFF_COUNT(all); i++)
 		run(group, "", all[i], AT_OPERAND, AT_OPERAND);
+}
+
+/* 31.3: in compatibility mode there is none of them, and above CPL 0 they are not allowed. */
+static void other_modes(const char *group)
+{
+	for (unsigned i = 0; i <= DIFF_COUNT(all); i++) {
+		const struct insn *insn = i < DIFF_COUNT(all) ? all[i] : &vmxon;
+		struct diff_case compat = diff_case("%s/%s-compat", group, insn->name);
+		struct diff_case user = diff_case("%s/%s-user", group, insn->name);
+		uint64_t gpr[GPRS] = {[RAX] = AT_OPERAND, [RBX] = AT_OPERAND};
+
+		(void)diff_step(&compat, DIFF_COMPAT, insn->code, insn->length, gpr);
+		(void)diff_step(&user, DIFF_USER, insn->code, insn->length, gpr);
+	}
 }
 
 static const struct {
@@ -103,6 +117,7 @@ static void memory_forms(const char *group)
 
 void diff_cases_before_vmxon(void)
 {
+	other_modes("off");
 	everything("off");
 	put_revision(AT_VMXON, revision());
 	bad_addresses("off", &vmxon);
@@ -118,7 +133,8 @@ void diff_cases_before_vmxon(void)
 /* In VMX operation, but no VMCS is current. */
 static void none_current(void)
 {
-	everything("none");
+	other_modes("none");
+	everything("none"); /* the last of which is VMXOFF */
 	run_at("none", "", &vmxon, AT_VMXON);
 	bad_addresses("none", &vmclear);
 	bad_addresses("none", &vmptrld);
@@ -149,6 +165,7 @@ static void pointers(void)
 	run_at("current", "-none", &vmptrst, 0);
 	run_at("current", "-back", &vmptrld, AT_VMCS);
 	memory_forms("current");
+	other_modes("current");
 }
 
 /* 25.11.3, 31.3: launch states of two VMCSs, of which each keeps its own. */
@@ -280,7 +297,7 @@ static void encodings(void)
 
 		put_descriptor(0, 0);
 		*(uint64_t *)diff_at(AT_OPERAND) = 0;
-		(void)diff_step(&c, list[i].code, list[i].length, gpr);
+		(void)diff_step(&c, DIFF_LONG, list[i].code, list[i].length, gpr);
 		diff_say("%s+memory: %x %x\n", c.name, *(uint64_t *)diff_at(AT_OPERAND),
 			 *(uint64_t *)diff_at(AT_DATA));
 	}

@@ -145,6 +145,18 @@ static void pdptes(const struct diff_vmcs *base)
 	}
 }
 
+/* 27.3.1.1: the same bits are reserved outside of IA-32e mode, and LME and LMA must be 0 there. */
+static void pae_registers(const struct diff_vmcs *base)
+{
+	struct diff_vmcs v = *base;
+
+	diff_flip("pae/cr0", &v, SX_VMCS_GUEST_CR0, UINT64_C(0xffffffff00000000));
+	diff_flip("pae/cr4", &v, SX_VMCS_GUEST_CR4, UINT64_C(0xffffffffffc20000)); /* and PCIDE */
+	diff_or(&v, SX_VMCS_ENTRY_CONTROLS, SX_ENTRYC_LOAD_EFER);
+	diff_set(&v, SX_VMCS_GUEST_EFER, SX_X86_EFER_NXE | SX_X86_EFER_SCE);
+	diff_flip("pae/efer", &v, SX_VMCS_GUEST_EFER, UINT64_MAX);
+}
+
 void diff_cases_segments(void)
 {
 	struct diff_vmcs v;
@@ -160,4 +172,5 @@ void diff_cases_segments(void)
 	unusable("seg32", &v);
 	virtual_8086();
 	pdptes(&v);
+	pae_registers(&v);
 }

@@ -106,6 +106,9 @@ struct diff_host {
 #define DIFF_CODE_SEL 0x08
 #define DIFF_DATA_SEL 0x10
 #define DIFF_TSS_SEL  0x18
+#define DIFF_CODE32   0x28
+#define DIFF_USERCODE 0x33
+#define DIFF_USERDATA 0x3b
 
 /* Where host state has to point so that an exit comes back: the machine knows. */
 struct diff_way_back {
@@ -122,12 +125,25 @@ unsigned diff_maxphyaddr(void);
 /* False where the field does not exist, or no VMCS is current. */
 bool diff_vmread(uint32_t encoding, uint64_t *value);
 bool diff_vmwrite(uint32_t encoding, uint64_t value);
+/* What L1 is while it executes a case's instruction. */
+enum diff_mode {
+	DIFF_LONG,   /* 64-bit, CPL 0 */
+	DIFF_COMPAT, /* compatibility mode, CPL 0: only for what faults */
+	DIFF_USER,   /* 64-bit, CPL 3: only for what faults */
+};
+
 /*
- * Execute the @length bytes @code at AT_CODE with the general registers @gpr, all but RSP, which
- * then hold what the instruction left; where that is an exit, @host is filled.
+ * Execute the @length bytes @code at AT_CODE in @mode, with the general registers @gpr, all but
+ * RSP, which then hold what the instruction left; where that is an exit, @host is filled.
  */
-struct diff_end diff_execute(const uint8_t *code, unsigned length, uint64_t gpr[GPRS],
-			     struct diff_host *host);
+struct diff_end diff_execute_in(enum diff_mode mode, const uint8_t *code, unsigned length,
+				uint64_t gpr[GPRS], struct diff_host *host);
+
+static inline struct diff_end diff_execute(const uint8_t *code, unsigned length, uint64_t gpr[GPRS],
+					   struct diff_host *host)
+{
+	return diff_execute_in(DIFF_LONG, code, length, gpr, host);
+}
 
 /* All cases, in order; the machine is not in VMX operation yet. */
 void diff_run_all(void);

@@ -103,8 +103,8 @@ void diff_say_end(const struct diff_case *c, const struct diff_end *end)
 	}
 }
 
-struct diff_end diff_step(const struct diff_case *c, const uint8_t *code, unsigned length,
-			  uint64_t gpr[GPRS])
+struct diff_end diff_step(const struct diff_case *c, enum diff_mode mode, const uint8_t *code,
+			  unsigned length, uint64_t gpr[GPRS])
 {
 	const volatile uint64_t *operand = diff_at(AT_OPERAND);
 	uint64_t before[GPRS], word;
@@ -114,7 +114,7 @@ struct diff_end diff_step(const struct diff_case *c, const uint8_t *code, unsign
 	for (unsigned i = 0; i < GPRS; i++)
 		before[i] = gpr[i];
 	word = *operand;
-	end = diff_execute(code, length, gpr, &host);
+	end = diff_execute_in(mode, code, length, gpr, &host);
 	diff_say_end(c, &end);
 	for (unsigned i = 0; i < GPRS; i++)
 		if (gpr[i] != before[i])

@@ -23,10 +23,10 @@ struct diff_case diff_case(const char *format, ...);
 void diff_say_end(const struct diff_case *c, const struct diff_end *end);
 
 /*
- * Execute one instruction as a step of @c and say what came of it, with the registers that changed
- * and what then is at AT_OPERAND if that did.
+ * Execute one instruction as a step of @c in @mode and say what came of it, with the registers that
+ * changed and what then is at AT_OPERAND if that did.
  */
-struct diff_end diff_step(const struct diff_case *c, const uint8_t *code, unsigned length,
-			  uint64_t gpr[GPRS]);
+struct diff_end diff_step(const struct diff_case *c, enum diff_mode mode, const uint8_t *code,
+			  unsigned length, uint64_t gpr[GPRS]);
 
 #endif

@@ -27,7 +27,7 @@ extern const uint8_t bare_stubs[32][16], bare_next[], bare_exit[], pml4[], stack
 extern const struct table bare_gdtr;
 extern uint64_t bare_gpr[GPRS], bare_rflags, bare_vector, bare_error, bare_rip, bare_cr2;
 
-enum diff_kind bare_run(uint64_t code);
+enum diff_kind bare_run(uint64_t code, uint64_t cs, uint64_t ss);
 void bare_main(void);
 
 static struct gate idt[32];
@@ -220,9 +220,11 @@ static void restore(void)
 	unblock_nmis();
 }
 
-struct diff_end diff_execute(const uint8_t *code, unsigned length, uint64_t gpr[GPRS],
-			     struct diff_host *host)
+struct diff_end diff_execute_in(enum diff_mode mode, const uint8_t *code, unsigned length,
+				uint64_t gpr[GPRS], struct diff_host *host)
 {
+	static const uint16_t cs[] = {DIFF_CODE_SEL, DIFF_CODE32, DIFF_USERCODE};
+	static const uint16_t ss[] = {DIFF_DATA_SEL, DIFF_DATA_SEL, DIFF_USERDATA};
 	uint8_t *at = diff_at(AT_CODE);
 	uint64_t back = (uintptr_t)bare_next;
 	struct diff_end end = {0};
@@ -239,7 +241,7 @@ struct diff_end diff_execute(const uint8_t *code, unsigned length, uint64_t gpr[
 		at[i++] = (uint8_t)(back >> 8 * n);
 	for (unsigned n = 0; n < GPRS; n++)
 		bare_gpr[n] = gpr[n];
-	end.kind = bare_run(AT_CODE);
+	end.kind = bare_run(AT_CODE, cs[mode], ss[mode]);
 	for (unsigned n = 0; n < GPRS; n++)
 		gpr[n] = n == RSP ? gpr[n] : bare_gpr[n];
 	end.rflags = bare_rflags;
@@ -247,10 +249,10 @@ struct diff_end diff_execute(const uint8_t *code, unsigned length, uint64_t gpr[
 	end.error = (uint32_t)bare_error;
 	end.rip = bare_rip;
 	end.cr2 = bare_cr2;
-	if (end.kind == DIFF_EXIT) {
+	if (end.kind == DIFF_EXIT)
 		read_host(host);
+	if (end.kind != DIFF_NEXT)
 		restore();
-	}
 	return end;
 }
 

@@ -11,7 +11,7 @@
 #define CODE_SEL     0x08
 #define DATA_SEL     0x10
 #define TSS_SEL      0x18
-#define TABLES       6			/* PML4, PDPT, four page directories: 4 GiB */
+#define ARENA        0x400000		/* DIFF_ARENA */
 
 	.section .text.start, "ax"
 	.balign	4
@@ -22,8 +22,8 @@
 _start:
 	cld
 	movl	$stack_end, %esp
-	movl	$pdpt + 3, pml4
-	movl	$directories + 3, %eax
+	movl	$pdpt + 7, pml4
+	movl	$directories + 7, %eax
 	movl	$pdpt, %edi
 	movl	$4, %ecx
 1:
@@ -39,6 +39,7 @@ _start:
 	addl	$0x200000, %eax
 	addl	$8, %edi
 	loop	2b
+	movl	$ARENA + 0x87, directories + 8 * (ARENA >> 21) /* where CPL 3 may be, too */
 
 	movl	$CR4_PAE, %eax
 	movl	%eax, %cr4
@@ -68,6 +69,7 @@ long_mode:
 	movb	%ah, gdt + TSS_SEL + 7
 	movl	$TSS_SEL, %eax
 	ltr	%ax
+	movl	$stack_end - 0xc000, tss + 4	/* for exceptions at CPL 3 */
 	call	bare_main
 stop:
 	hlt
@@ -94,7 +96,7 @@ stop:
 
 	.text
 	.globl	bare_run
-bare_run:				/* bare_run(address of the instruction) */
+bare_run:				/* bare_run(address of the instruction, CS, SS) */
 	pushq	%rbx
 	pushq	%rbp
 	pushq	%r12
@@ -102,9 +104,11 @@ bare_run:				/* bare_run(address of the instruction) */
 	pushq	%r14
 	pushq	%r15
 	movq	%rsp, bare_stack
-	movq	%rdi, bare_target
+	pushq	%rdx			/* IRET gives L1 its mode */
+	pushq	bare_stack
 	pushq	$0x8d7			/* all arithmetic flags: what VMX clears must show */
-	popfq
+	pushq	%rsi
+	pushq	%rdi
 	movq	bare_gpr + 8 * 0, %rax
 	movq	bare_gpr + 8 * 1, %rcx
 	movq	bare_gpr + 8 * 2, %rdx
@@ -120,7 +124,7 @@ bare_run:				/* bare_run(address of the instruction) */
 	movq	bare_gpr + 8 * 13, %r13
 	movq	bare_gpr + 8 * 14, %r14
 	movq	bare_gpr + 8 * 15, %r15
-	jmp	*bare_target
+	iretq
 
 	.globl	bare_next
 bare_next:				/* the instruction is done */
@@ -182,6 +186,9 @@ gdt:
 	.quad	0x00af9b000000ffff	/* 64-bit code */
 	.quad	0x00cf93000000ffff	/* data */
 	.quad	0x0000890000000067, 0	/* TSS */
+	.quad	0x00cf9b000000ffff	/* 32-bit code */
+	.quad	0x00affb000000ffff	/* 64-bit code of CPL 3 */
+	.quad	0x00cff3000000ffff	/* data of CPL 3 */
 	.globl	bare_gdtr
 gdtr:
 bare_gdtr:
@@ -218,8 +225,6 @@ bare_rip:
 bare_cr2:
 	.skip	8
 bare_stack:
-	.skip	8
-bare_target:
 	.skip	8
 
 	.section .note.GNU-stack, "", @progbits

@@ -344,6 +344,29 @@ static enum engine_step other(struct insn *i)
 	}
 }
 
+/* VMREAD and VMWRITE of registers, which VMCS shadowing may serve: 25.6.15. */
+static enum engine_step shadow_access(struct insn *i, const struct sx_vmx_insn *vmx)
+{
+	struct engine *e = i->e;
+	uint64_t *gpr = e->l2.cpu.gpr, encoding = gpr[vmx->reg], value = gpr[vmx->rm];
+	bool write = vmx->op == SX_OP_VMWRITE;
+	struct sx_vmx_result result;
+	struct sx_vmx_exit ignored = {0};
+
+	if (sx_vmx_on_vmread(&e->vmx, write, encoding, &ignored) == SX_L2_EXIT)
+		return ENGINE_EXIT;
+	if (!vmx->rm_is_register)
+		return ENGINE_UNKNOWN;
+	if (write)
+		result = sx_vmx_shadow_write(&e->vmx, encoding, value);
+	else
+		result = sx_vmx_shadow_read(&e->vmx, encoding, &value);
+	if (!write && result.outcome == SX_VMX_SUCCEED)
+		gpr[vmx->rm] = value;
+	sx_vmx_finish(&e->l2.cpu, &result, vmx->length);
+	return ENGINE_NEXT;
+}
+
 static enum engine_step vmx_instruction(struct insn *i, const struct sx_vmx_insn *vmx)
 {
 	struct engine *e = i->e;
@@ -352,8 +375,11 @@ static enum engine_step vmx_instruction(struct insn *i, const struct sx_vmx_insn
 	enum sx_vmx_verdict verdict;
 
 	sx_vmx_insn_exit(&e->l2.cpu, vmx, i->exit);
+	if (vmx->op == SX_OP_VMREAD || vmx->op == SX_OP_VMWRITE)
+		return shadow_access(i, vmx);
 	if (vmx->op != SX_OP_VMFUNC)
-		return ENGINE_EXIT; /* 26.1.2; no case has VMCS shadowing and a VMREAD in L2 */
+		return ENGINE_EXIT; /* 26.1.2 */
+	*i->exit = (struct sx_vmx_exit){0};
 	i->zi.length = vmx->length;
 	verdict = sx_vmx_on_vmfunc(&e->vmx, (uint32_t)gpr[SX_RAX], (uint32_t)gpr[SX_RCX], &eptp,
 				   i->exit);

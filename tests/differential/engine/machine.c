@@ -248,8 +248,21 @@ static enum diff_kind kind_of(const struct sx_vmx_result *result)
 	}
 }
 
-struct diff_end diff_execute(const uint8_t *code, unsigned length, uint64_t gpr[GPRS],
-			     struct diff_host *host)
+static void set_mode(struct sx_vmx_cpu *l1, enum diff_mode mode)
+{
+	if (mode == DIFF_COMPAT) {
+		l1->seg[SX_SEG_CS].selector = DIFF_CODE32;
+		l1->seg[SX_SEG_CS].ar = 0xc09b;
+	} else if (mode == DIFF_USER) {
+		l1->seg[SX_SEG_CS].selector = DIFF_USERCODE;
+		l1->seg[SX_SEG_CS].ar = 0xa0fb;
+		l1->seg[SX_SEG_SS].selector = DIFF_USERDATA;
+		l1->seg[SX_SEG_SS].ar = 0xc0f3;
+	}
+}
+
+struct diff_end diff_execute_in(enum diff_mode mode, const uint8_t *code, unsigned length,
+				uint64_t gpr[GPRS], struct diff_host *host)
 {
 	struct engine *e = &engine;
 	struct sx_vmx_result result;
@@ -260,6 +273,7 @@ struct diff_end diff_execute(const uint8_t *code, unsigned length, uint64_t gpr[
 	memset(diff_at(AT_CODE), 0, SX_VMX_MAX_INSN + 8); /* what is fetched goes on */
 	memcpy(diff_at(AT_CODE), code, length);
 	reset_l1(&e->l1);
+	set_mode(&e->l1, mode);
 	memcpy(e->l1.gpr, gpr, sizeof(e->l1.gpr));
 	e->l1.gpr[SX_RSP] = HOST_RSP;
 	e->l1.rip = AT_CODE;
@@ -281,6 +295,8 @@ struct diff_end diff_execute(const uint8_t *code, unsigned length, uint64_t gpr[
 	};
 	memcpy(gpr, e->l1.gpr, sizeof(e->l1.gpr));
 	gpr[RSP] = rsp;
+	if (end.kind != DIFF_EXIT) /* what reads and writes the VMCS is CPL 0 again */
+		reset_l1(&e->l1);
 	if (end.kind == DIFF_EXIT)
 		read_host(e, host);
 	e->kernel_gs_base = 0;

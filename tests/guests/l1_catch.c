@@ -37,6 +37,27 @@ __asm__("l2_write: movq %rax, %cr4\n"
 	"   outb %al, $0x97\n"
 	"   jmp l2_cr3\n");
 
+/* From protected mode without paging to 64-bit mode: 3A 10.8.5. Then a port. */
+extern void l2_long(void);
+extern const uint8_t l2_long_out[];
+
+__asm__(".code32\n"
+	"l2_long: movl %cr4, %eax\n"
+	"   orl $0x20, %eax\n"
+	"   movl %eax, %cr4\n"
+	"   movl %esi, %cr3\n"
+	"   movl $0xc0000080, %ecx\n"
+	"   rdmsr\n"
+	"   orl $0x100, %eax\n"
+	"   wrmsr\n"
+	"   movl %cr0, %eax\n"
+	"   orl $0x80000000, %eax\n"
+	"   movl %eax, %cr0\n"
+	"   ljmp $8, $1f\n"
+	".code64\n"
+	"1: movq $0x1122334455667788, %rdi\n"
+	"l2_long_out: outb %al, $0x97\n");
+
 static void begin(void (*rip)(void), uint64_t mask0, uint64_t mask4)
 {
 	l1_begin(&l1, rip);
@@ -202,6 +223,88 @@ static void extended_state(void)
 	GUEST_ASSERT(l1.v.line->cpu.xcr0 == 3);
 }
 
+#define CR0_PG  (1ull << 31)
+#define CR4_PAE (1ull << 5)
+#define LME_LMA 0x500ull
+#define CODE32  0xc09bu
+#define LONG    (1u << 13) /* of a code segment's rights */
+
+/* As kvm_intel sees it: no IA-32e mode before CR0.PG. */
+static void not_long_yet(void)
+{
+	GUEST_ASSERT(!(guest_vmread(&l1.v, SX_VMCS_GUEST_CR0) & CR0_PG));
+	GUEST_ASSERT((guest_vmread(&l1.v, SX_VMCS_GUEST_EFER) & LME_LMA) == 0x100);
+	GUEST_ASSERT(!(guest_vmread(&l1.v, SX_VMCS_GUEST_CS_AR) & LONG));
+	GUEST_ASSERT(!(guest_vmread(&l1.v, SX_VMCS_ENTRY_CONTROLS) & SX_ENTRYC_GUEST_64));
+}
+
+static void add_bits(uint32_t field, uint64_t bits)
+{
+	guest_vmwrite(&l1.v, field, guest_vmread(&l1.v, field) | bits);
+}
+
+static void clear_bits(uint32_t field, uint64_t bits)
+{
+	guest_vmwrite(&l1.v, field, guest_vmread(&l1.v, field) & ~bits);
+}
+
+static void begin_unpaged(void)
+{
+	uint64_t *gdt = l1_pages(&l1, 1);
+	const uint8_t *nothing_exits = l1_pages(&l1, 1);
+
+	begin(l2_long, CR0_PG, CR4_PAE);
+	gdt[1] = 0x00af9b000000ffffull; /* 64-bit code, DPL 0 */
+	guest_vmwrite(&l1.v, SX_VMCS_GUEST_GDTR_BASE, (uintptr_t)gdt);
+	guest_vmwrite(&l1.v, SX_VMCS_GUEST_CS_AR, CODE32);
+	clear_bits(SX_VMCS_GUEST_CR0, CR0_PG);
+	clear_bits(SX_VMCS_CR0_SHADOW, CR0_PG);
+	clear_bits(SX_VMCS_GUEST_CR4, CR4_PAE);
+	clear_bits(SX_VMCS_CR4_SHADOW, CR4_PAE);
+	clear_bits(SX_VMCS_GUEST_EFER, LME_LMA);
+	clear_bits(SX_VMCS_ENTRY_CONTROLS, SX_ENTRYC_GUEST_64);
+	add_bits(SX_VMCS_CPU2_CONTROLS, SX_CPU2_UNRESTRICTED);
+	add_bits(SX_VMCS_CPU_CONTROLS, SX_CPU_MSR_BITMAPS | SX_CPU_CR3_LOAD);
+	guest_vmwrite(&l1.v, SX_VMCS_MSR_BITMAP, (uintptr_t)nothing_exits);
+	guest_vmwrite(&l1.v, SX_VMCS_GUEST_CR3, 0);
+	for (unsigned i = 0; i < 16; i++)
+		*l1_gpr(&l1, i) = i;
+	*l1_gpr(&l1, 6) = SX_GUEST_TABLES;
+}
+
+/* CR4.PAE, CR3, CR0.PG, in that order, with nothing shown of what comes after each. */
+static void paging_begins(void)
+{
+	begin_unpaged();
+	l1_enter(&l1, SX_VMEXIT_CR_ACCESS);
+	not_long_yet();
+	GUEST_ASSERT(guest_vmread(&l1.v, SX_VMCS_EXIT_QUALIFICATION) == 4);
+	GUEST_ASSERT(*l1_gpr(&l1, RAX) & CR4_PAE);
+	GUEST_ASSERT(guest_vmread(&l1.v, SX_VMCS_GUEST_CR3) == 0);
+	add_bits(SX_VMCS_GUEST_CR4, CR4_PAE);
+	add_bits(SX_VMCS_CR4_SHADOW, CR4_PAE);
+	l1_skip(&l1);
+	l1_enter(&l1, SX_VMEXIT_CR_ACCESS);
+	not_long_yet();
+	GUEST_ASSERT(guest_vmread(&l1.v, SX_VMCS_EXIT_QUALIFICATION) == 3);
+	GUEST_ASSERT(*l1_gpr(&l1, RAX) == SX_GUEST_TABLES);
+	guest_vmwrite(&l1.v, SX_VMCS_GUEST_CR3, SX_GUEST_TABLES);
+	l1_skip(&l1);
+	l1_enter(&l1, SX_VMEXIT_CR_ACCESS);
+	not_long_yet();
+	GUEST_ASSERT(guest_vmread(&l1.v, SX_VMCS_EXIT_QUALIFICATION) == 0);
+	GUEST_ASSERT(*l1_gpr(&l1, RAX) & CR0_PG);
+	add_bits(SX_VMCS_GUEST_CR0, CR0_PG);
+	add_bits(SX_VMCS_CR0_SHADOW, CR0_PG);
+	add_bits(SX_VMCS_GUEST_EFER, LME_LMA);
+	add_bits(SX_VMCS_ENTRY_CONTROLS, SX_ENTRYC_GUEST_64);
+	l1_skip(&l1);
+	l1_enter(&l1, SX_VMEXIT_IO);
+	GUEST_ASSERT(guest_vmread(&l1.v, SX_VMCS_GUEST_RIP) == (uintptr_t)l2_long_out);
+	GUEST_ASSERT(guest_vmread(&l1.v, SX_VMCS_GUEST_CS_AR) & LONG);
+	GUEST_ASSERT(*l1_gpr(&l1, 7) == 0x1122334455667788);
+}
+
 int guest_main(const struct sx_boot_info *boot, unsigned vcpu)
 {
 	uint64_t count = boot->argument ? boot->argument : 1;
@@ -213,6 +316,7 @@ int guest_main(const struct sx_boot_info *boot, unsigned vcpu)
 	ignored();
 	as_pretended();
 	page_tables();
+	paging_begins();
 	extended_state();
 	l1_close(&l1);
 	guest_puts("all well\n");

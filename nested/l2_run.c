@@ -133,12 +133,15 @@ static void take_fields(const struct sx_line_cpu *carried, struct sx_vmx_cpu *cp
 	cpu->sysenter_eip = carried->sysenter_eip;
 }
 
-/* Not again for tables that are mapped: those that L2 adds come by its own writes. */
+/*
+ * Not again for tables that are mapped: those that L2 adds come by its own writes. An event needs
+ * its gate and its stack as well.
+ */
 static void map_tables(struct sx_l1 *l1, struct sx_l2 *l2)
 {
 	pthread_mutex_lock(&l2->lock);
 	if (l1->tables_of != l2 || l1->tables_cr3 != l1->state.cpu.cr3 ||
-	    l1->tables_changes != l2->changes) {
+	    l1->tables_changes != l2->changes || (l1->state.event.info & SX_INTR_VALID)) {
 		sx_l2_map_tables(&l1->vmx, l2->vm, &l1->state);
 		l1->tables_of = l2;
 		l1->tables_cr3 = l1->state.cpu.cr3;

@@ -179,13 +179,19 @@ static struct kvm_segment to_segment(const struct sx_vmx_segment *s)
 	};
 }
 
+/*
+ * The accessed bit of what is in a segment register is 1, whatever that of its descriptor is, and
+ * VM entry checks it; an emulated SVM leaves CS's as it was in memory.
+ */
 static struct sx_vmx_segment from_segment(const struct kvm_segment *s)
 {
+	uint32_t accessed = s->s && !s->unusable;
+
 	return (struct sx_vmx_segment){
 		.base = s->base,
 		.limit = s->limit,
 		.selector = s->selector,
-		.ar = s->type | (uint32_t)s->s << 4 | (uint32_t)s->dpl << 5 |
+		.ar = s->type | accessed | (uint32_t)s->s << 4 | (uint32_t)s->dpl << 5 |
 		      (uint32_t)s->present << 7 | (uint32_t)s->avl << 12 | (uint32_t)s->l << 13 |
 		      (uint32_t)s->db << 14 | (uint32_t)s->g << 15 | (uint32_t)s->unusable << 16,
 	};

@@ -115,12 +115,15 @@ unsigned diff_maxphyaddr(void)
 
 bool diff_vmread(uint32_t encoding, uint64_t *value)
 {
+	uint64_t field;
 	bool ok;
 
 	__asm__ volatile("vmread %2, %0; seta %1"
-			 : "=r"(*value), "=q"(ok)
+			 : "=r"(field), "=q"(ok)
 			 : "r"((uint64_t)encoding)
 			 : "cc");
+	if (ok)
+		*value = field;
 	return ok;
 }
 

@@ -105,6 +105,8 @@ UNIT      := $(UNIT_SRCS:%.c=$(BUILD)/%)
 INTEG     := $(INTEG_SRCS:%.c=$(BUILD)/%)
 FUZZ      := $(FUZZ_SRCS:tests/fuzz/%.c=$(BUILD)/%)
 LABPROGS  := $(LABTEST_SRCS:%.c=$(BUILD)/%)
+# Of the suite `integration`, what runs on stock KVM too.
+LAB_INTEG := $(addprefix $(BUILD)/tests/integration/test_,l2_memory nested_msr nested_cpuid)
 DIFF      := $(addprefix $(BUILD)/tests/differential/vmx_,bare engine)
 DIFF_OBJS := $(patsubst %,$(BUILD)/guest-obj/%.o,$(DIFF_BARE) $(DIFF_CASES))
 L1        := $(BUILD)/linux/l1
@@ -314,7 +316,7 @@ fuzz: ## Fuzz each target for FUZZ_SECONDS (60); what it learns is kept in build
 
 build-unit: $(UNIT) plugins
 build-integration: $(INTEG) $(BUILD)/splitx $(GUESTS) $(T_GUESTS) $(T_KERNELS)
-build-lab: $(LABPROGS) $(DIFF) kernel $(BUILD)/tests/integration/test_l2_memory
+build-lab: $(LABPROGS) $(DIFF) kernel $(LAB_INTEG) $(BUILD)/tests/guests/l1_msr $(BUILD)/tests/guests/l1_cpuid
 build-scripts: $(T_GUESTS) $(T_KERNELS)
 build-scripts build-lab build-lab-long: all
 build-unit build-integration build-scripts build-model build-lint:

@@ -8,6 +8,7 @@
 
 #define KERNEL_GS_BASE 0xc0000102u
 #define STAR           0xc0000081u
+#define EFER_MSR       0xc0000080u
 #define NOBODYS        0x1abcu     /* in the bitmap's range, and no MSR */
 #define BEYOND         0x40000000u /* in neither of its ranges */
 #define READ_HIGH      1024u       /* parts of the bitmap: SDM 3C 25.6.9 */
@@ -165,7 +166,7 @@ static void refused(struct l1 *l, uint8_t *bitmap)
 	GUEST_ASSERT(guest_vmread(&l->v, SX_VMCS_EXIT_ERROR_CODE) == 0);
 	GUEST_ASSERT(guest_vmread(&l->v, SX_VMCS_GUEST_RIP) == (uintptr_t)l2_read);
 	begin(l, l2_wrmsr, bitmap);
-	operands(l, KERNEL_GS_BASE, 1ull << 63); /* not canonical */
+	operands(l, EFER_MSR, 2); /* a reserved bit, and an MSR no guest has to itself */
 	l1_enter(l, SX_VMEXIT_EXCEPTION_NMI);
 	GUEST_ASSERT(guest_vmread(&l->v, SX_VMCS_EXIT_INTR_INFO) == GP_INFO);
 	GUEST_ASSERT(guest_vmread(&l->v, SX_VMCS_GUEST_RIP) == (uintptr_t)l2_write);

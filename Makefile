@@ -51,6 +51,8 @@ SLIRP     := -lslirp
 
 WARN := -Wall -Wextra -Werror -Wtype-limits -Wmissing-prototypes -Wstrict-prototypes \
 	-Wshadow -Wvla -Wwrite-strings
+# Structures of KVM end in arrays, and ours have the room for these behind them. (clang)
+WARN += -Wno-gnu-variable-sized-type-not-at-end
 SAN_FLAGS  := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 SX_CFLAGS   = -std=gnu11 $(OPT) $(WARN) -fno-strict-aliasing -fstack-protector-strong -pthread \
 	      -I. -I$(BUILD)/gen -D_GNU_SOURCE -DSX_VERSION='"$(VERSION)"' $(PKG_CFLAGS) $(SAN_FLAGS) \

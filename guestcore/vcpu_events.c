@@ -3,6 +3,7 @@
 
 #include <linux/kvm.h>
 #include <signal.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -55,10 +56,14 @@ static int deliverable(const struct kvm_lapic_state *apic)
 
 /* ---- KVM, made to look ---- */
 
+/* struct kvm_signal_mask, with room for the set behind its length. */
 struct empty_mask {
-	struct kvm_signal_mask head;
-	uint64_t set;
+	uint32_t len;
+	uint8_t set[8];
 };
+
+_Static_assert(offsetof(struct empty_mask, set) == offsetof(struct kvm_signal_mask, sigset),
+	       "KVM's ABI");
 
 /*
  * Let KVM_RUN go as far as to the entry and no farther: it then has turned expired timers into
@@ -68,7 +73,7 @@ struct empty_mask {
  */
 static void look(struct sx_vcpu *v)
 {
-	struct empty_mask none = {.head = {.len = sizeof(none.set)}};
+	struct empty_mask none = {.len = sizeof(none.set)};
 	sigset_t ours, before;
 
 	sigemptyset(&ours);

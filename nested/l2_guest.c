@@ -37,10 +37,13 @@ static bool rather(const struct sx_l2_guest *a, const struct sx_l2_guest *b)
 	return a->entered < b->entered;
 }
 
-static struct sx_l2_guest *find(struct sx_nested *n, uint64_t id)
+/* @last is where it was the last time. */
+static struct sx_l2_guest *find(struct sx_nested *n, struct sx_l2_guest *last, uint64_t id)
 {
 	struct sx_l2_guest *place = NULL;
 
+	if (last && !last->busy && id && last->id == id)
+		return last;
 	for (unsigned i = 0; i < n->guests; i++) {
 		struct sx_l2_guest *g = &n->guest[i];
 
@@ -62,7 +65,7 @@ struct sx_l2_guest *sx_l2_guest_get(struct sx_l1 *l1)
 	struct sx_l2_guest *g;
 
 	pthread_mutex_lock(&n->lock);
-	g = find(n, l1->vmx.v12.guest);
+	g = find(n, l1->guest, l1->vmx.v12.guest);
 	if (!g)
 		goto out; /* there are more places than L1 vCPUs */
 	if (!g->id) {

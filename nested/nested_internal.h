@@ -102,7 +102,7 @@ struct sx_l1 {
 	uint64_t tables_cr3, tables_changes;
 
 	/* While vmx.in_l2: */
-	struct sx_l2_guest *guest;
+	struct sx_l2_guest *guest; /* also afterwards: who it was */
 	struct sx_l2 *l2;
 	struct sx_vmx_guest_state state;
 	uint32_t live; /* SX_LIVE_... at the entry */

@@ -43,11 +43,6 @@ static void ask_for_window(const struct sx_l1 *l1, struct sx_l2_vcpu *v)
 		!!(sx_vmcs12_get(&l1->vmx.v12, SX_VMCS_CPU_CONTROLS) & SX_CPU_INTR_WINDOW);
 }
 
-static bool is_shutdown(const struct sx_l2_vcpu *v, int rc)
-{
-	return rc == 0 && v->run->exit_reason == KVM_EXIT_SHUTDOWN;
-}
-
 /*
  * L2 stands before an instruction that exits. What KVM has not stopped for comes first: it emulates
  * many instructions without looking for windows, and MOV to CR8.
@@ -64,8 +59,6 @@ static void pending_first(struct sx_l1 *l1, struct sx_vmx_exit *exit)
 /* Enter L2, which is active or becomes so by the event that it takes. As step(). */
 static int run(struct sx_l1 *l1, struct sx_l2_vcpu *v, bool delivering, struct sx_vmx_exit *exit)
 {
-	const struct sx_vmx_event injected = l1->state.event;
-	const uint64_t rip = l1->state.cpu.rip;
 	enum sx_l2_next next;
 	int rc;
 
@@ -77,14 +70,13 @@ static int run(struct sx_l1 *l1, struct sx_l2_vcpu *v, bool delivering, struct s
 	ask_for_window(l1, v);
 	sx_count(&l1->l2_runs, 1);
 	rc = sx_l2_vcpu_run(v);
-	/* KVM on SVM resets a vCPU that shuts down: what it had before is nearer to the truth. */
+	/* KVM on SVM resets a vCPU that shuts down: what it had before is nearer to the truth,
+	 * and the event that perhaps could not be delivered is still there. */
 	if (rc == 0 && v->run->exit_reason == KVM_EXIT_SHUTDOWN)
 		sx_l2_vcpu_forget(v);
 	else
 		sx_l2_vcpu_save(v, &l1->state);
 	sx_l2_save_tpr(l1, v);
-	if (is_shutdown(v, rc) && l1->state.cpu.rip == rip)
-		l1->state.event = injected; /* was it that which could not be delivered? */
 	next = sx_l2_exit(l1, v, rc, exit);
 	if (next == SX_L2_LEAVES)
 		pending_first(l1, exit);

@@ -81,14 +81,22 @@ static uint64_t next_look(const struct sx_l1 *l1, uint64_t now)
 	return at;
 }
 
+/*
+ * An alarm that is a little early does as well: no system call for each entry. It is put off in
+ * time, so that it does not go off at all while L2 exits often.
+ */
+static bool does(const struct sx_l2_time *t, uint64_t now, uint64_t at)
+{
+	return t->alarm_ns > now && t->alarm_ns <= at && t->alarm_ns + SLICE_NS / 2 >= at;
+}
+
 int sx_l2_time_arm(struct sx_l1 *l1, bool after_delivery)
 {
 	struct sx_l2_time *t = &l1->time;
 	uint64_t now = sx_now_ns();
 	uint64_t at = after_delivery ? now + DELIVERY_NS : next_look(l1, now);
 
-	/* One that is set already does as well: no system call for each entry. */
-	if (at == UINT64_MAX || (t->alarm_ns > now && t->alarm_ns <= at && !after_delivery))
+	if (at == UINT64_MAX || (!after_delivery && does(t, now, at)))
 		return 0;
 	t->alarm_ns = at > now ? at : now + 1;
 	return sx_alarm_set(&t->alarm, t->alarm_ns - now);

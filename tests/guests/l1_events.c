@@ -9,6 +9,7 @@
 #define NAMED_VECTOR 0x31u
 #define TIMER_VECTOR 0x41u
 
+#define APIC_TPR       0x80u
 #define APIC_LVT_TIMER 0x320u
 #define APIC_INITIAL   0x380u
 #define APIC_DIVIDE    0x3e0u
@@ -180,6 +181,25 @@ static void apic_timer(uint64_t rounds)
 	}
 }
 
+/* A task priority of L1 that is as high keeps it off; the preemption timer shows how long. */
+static void held_off(uint64_t rounds)
+{
+	begin(l2_loop);
+	change(SX_VMCS_PIN_CONTROLS, 0, SX_PIN_PREEMPTION_TIMER);
+	put(SX_VMCS_GUEST_PREEMPTION_TIMER, 3000000);
+	l1.v.line->vector = NAMED_VECTOR;
+	for (uint64_t i = 1; i <= rounds; i++) {
+		apic_write(APIC_TPR, 0xff);
+		wish(L1_WISH_IRQ, 1);
+		while (__atomic_load_n(&page->wish, __ATOMIC_ACQUIRE))
+			l1_enter(&l1, SX_VMEXIT_PREEMPTION_TIMER);
+		l1_enter(&l1, SX_VMEXIT_PREEMPTION_TIMER);
+		GUEST_ASSERT(irqs == i - 1);
+		apic_write(APIC_TPR, 0);
+		wait_for(&irqs, i);
+	}
+}
+
 /* ---- L2 takes them ---- */
 
 static volatile uint64_t l2_irqs;
@@ -203,6 +223,26 @@ static void to_l2(uint64_t rounds)
 		GUEST_ASSERT(l2_irqs == i);
 		l1_skip(&l1);
 		guest_eoi();
+	}
+}
+
+static void on_l2_nmi(void)
+{
+	nmis++;
+	outb(0x96, 0);
+}
+
+static void nmi_to_l2(uint64_t rounds)
+{
+	guest_handle(2, on_l2_nmi);
+	begin(l2_loop);
+	change(SX_VMCS_PIN_CONTROLS, SX_PIN_NMI, 0);
+	for (uint64_t i = 1; i <= rounds; i++) {
+		wish(L1_WISH_NMI, 1);
+		l1_enter(&l1, SX_VMEXIT_IO);
+		GUEST_ASSERT(nmis == i);
+		GUEST_ASSERT(get(SX_VMCS_GUEST_INTERRUPTIBILITY) & SX_BLOCK_NMI);
+		l1_skip(&l1);
 	}
 }
 
@@ -364,6 +404,10 @@ static void run(enum l1_case what, uint64_t rounds)
 		return without_acknowledge(rounds);
 	case L1_TO_L2:
 		return to_l2(rounds);
+	case L1_HELD_OFF:
+		return held_off(rounds);
+	case L1_NMI_TO_L2:
+		return nmi_to_l2(rounds);
 	case L1_APIC_TIMER:
 		return apic_timer(rounds);
 	case L1_NMI:

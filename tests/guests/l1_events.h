@@ -13,6 +13,8 @@ enum l1_case {
 	L1_ACKNOWLEDGE, /* the same, acknowledged in L1's APIC */
 	L1_NO_ACK,      /* the same, without acknowledge on exit */
 	L1_TO_L2,       /* interrupts that do not exit: L2 takes them */
+	L1_HELD_OFF,    /* interrupts that L1's task priority keeps off end nothing */
+	L1_NMI_TO_L2,   /* NMIs that do not exit: L2 takes them */
 	L1_APIC_TIMER,  /* L1's APIC timer ends L2's run */
 	L1_NMI,         /* an NMI of L1 */
 	L1_LINE,        /* L1's handler says by the line that it was interrupted */

@@ -16,7 +16,8 @@
 #include "ipc/wire/types.h"
 #include "tests/guests/l1_events.h"
 
-#define ROUNDS 20u
+#define ROUNDS      20u
+#define LINE_ROUNDS 200u
 
 /* ---- a hypervisor and who grants its wishes ---- */
 
@@ -138,6 +139,16 @@ static void taken_by_l2(void **state)
 	on_its_own_thread(state, L1_TO_L2, ROUNDS);
 }
 
+static void kept_off(void **state)
+{
+	on_its_own_thread(state, L1_HELD_OFF, ROUNDS);
+}
+
+static void nmi_taken_by_l2(void **state)
+{
+	on_its_own_thread(state, L1_NMI_TO_L2, ROUNDS);
+}
+
 static void apic_timer_of_l1(void **state)
 {
 	on_its_own_thread(state, L1_APIC_TIMER, ROUNDS);
@@ -152,12 +163,12 @@ static void nmi_of_l1(void **state)
 
 static void told_by_the_line(void **state)
 {
-	on_its_own_core(state, L1_LINE, 10 * ROUNDS);
+	on_its_own_core(state, L1_LINE, LINE_ROUNDS);
 }
 
 static void told_while_halted(void **state)
 {
-	on_its_own_core(state, L1_LINE_HALTED, 10 * ROUNDS);
+	on_its_own_core(state, L1_LINE_HALTED, LINE_ROUNDS);
 }
 
 /* ---- both ---- */
@@ -191,6 +202,8 @@ int main(void)
 		SX_CASE(acknowledged_on_exit, split),
 		SX_CASE(not_acknowledged, trap),
 		SX_CASE(taken_by_l2, trap),
+		SX_CASE(kept_off, trap),
+		SX_CASE(nmi_taken_by_l2, trap),
 		SX_CASE(apic_timer_of_l1, trap),
 		SX_CASE(apic_timer_of_l1, split),
 		SX_CASE(nmi_of_l1, trap),

@@ -100,7 +100,7 @@ static int acknowledged(const struct sx_vcpu *v)
 	return events.interrupt.injected && !events.interrupt.soft ? events.interrupt.nr : -1;
 }
 
-int sx_vcpu_pending_interrupt(struct sx_vcpu *v)
+int sx_vcpu_pending_interrupt(struct sx_vcpu *v, bool to_entry)
 {
 	struct kvm_lapic_state apic;
 	int vector = acknowledged(v);
@@ -108,7 +108,7 @@ int sx_vcpu_pending_interrupt(struct sx_vcpu *v)
 	if (vector >= 0 || sx_ioctl(v->fd, KVM_GET_LAPIC, &apic) < 0)
 		return vector;
 	vector = deliverable(&apic);
-	if (vector >= 0 || reg(&apic, APIC_LVTT) & LVT_MASKED)
+	if (vector >= 0 || !to_entry || reg(&apic, APIC_LVTT) & LVT_MASKED)
 		return vector;
 	look(v);
 	vector = acknowledged(v);

@@ -10,13 +10,15 @@
 
 /*
  * The vector of the interrupt that its local APIC would deliver if RFLAGS.IF let it, or -1. An
- * expired APIC timer counts.
+ * expired APIC timer counts, but only with @to_entry: KVM is taken as far as to the guest's entry,
+ * which must not be while the guest stands at an instruction that somebody else completes.
  */
-int sx_vcpu_pending_interrupt(struct sx_vcpu *v);
+int sx_vcpu_pending_interrupt(struct sx_vcpu *v, bool to_entry);
 
 /*
- * Acknowledge that interrupt in the APIC, so that the guest does not get it. Its vector, or -1:
- * there is none, or this KVM lets the processor deliver it (APICv, AVIC), which then will.
+ * Acknowledge that interrupt in the APIC, so that the guest does not get it; goes to the entry. Its
+ * vector, or -1: there is none, or this KVM lets the processor deliver it (APICv, AVIC), which then
+ * will.
  */
 int sx_vcpu_take_interrupt(struct sx_vcpu *v);
 

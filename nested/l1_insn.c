@@ -99,7 +99,9 @@ int sx_nested_execute(struct sx_nested *n, unsigned vcpu, const uint8_t *bytes, 
 	if (result.outcome != SX_VMX_ENTERED)
 		return finish(l1, fd, &result, err);
 	sx_count(&l1->entries, 1);
+	l1->at_insn = true;
 	rc = sx_l1_until_exit(l1, &result);
+	l1->at_insn = false;
 	if (rc == -ESHUTDOWN)
 		return SX_EXIT_CONTINUE; /* the run loop sees why */
 	if (rc < 0)

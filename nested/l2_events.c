@@ -55,11 +55,12 @@ static bool nmi(struct sx_l1 *l1, struct sx_vcpu *v, struct sx_vmx_exit *exit)
 
 /*
  * Of an exit that acknowledges, the vector is the one that the line names, if it does: L1 then
- * takes the interrupt itself from its APIC. Else it is taken from there.
+ * takes the interrupt itself from its APIC. Else it is taken from there; where that cannot be done
+ * L1 gets it once more.
  */
 static bool interrupt(struct sx_l1 *l1, struct sx_vcpu *v, struct sx_vmx_exit *exit)
 {
-	int vector = sx_vcpu_pending_interrupt(v);
+	int vector = sx_vcpu_pending_interrupt(v, !l1->at_insn);
 
 	if (vector < 0)
 		return false;
@@ -68,10 +69,10 @@ static bool interrupt(struct sx_l1 *l1, struct sx_vcpu *v, struct sx_vmx_exit *e
 			return true;
 		if (line_vector(l1))
 			return sx_vmx_on_ext_intr(&l1->vmx, line_vector(l1), exit);
-		vector = sx_vcpu_take_interrupt(v);
+		vector = l1->at_insn ? -1 : sx_vcpu_take_interrupt(v);
 		return vector < 0 || sx_vmx_on_ext_intr(&l1->vmx, (uint8_t)vector, exit);
 	}
-	if (can_take_interrupt(&l1->state.cpu)) {
+	if (!l1->at_insn && can_take_interrupt(&l1->state.cpu)) {
 		vector = sx_vcpu_take_interrupt(v);
 		if (vector >= 0)
 			give_to_l2(l1, SX_INTR_EXTERNAL, vector);

@@ -109,6 +109,7 @@ struct sx_l1 {
 	struct sx_line_cpu
 		carried; /* the line's registers, snapshot at the entry; back at the exit */
 	struct sx_l2_time time;
+	bool at_insn; /* L1's vCPU stands at its VMLAUNCH or VMRESUME, which the engine completes */
 	bool drop_translations; /* INVVPID came since the last entry */
 
 	/* PARALLEL: the thread of L2's core. */

@@ -13,7 +13,7 @@
 #include "ipc/wire/types.h"
 #include "tests/guests/l1_events.h"
 
-#define TIMES 50u
+#define TIMES 20u
 
 static struct l1_page *page_of(struct guest *g)
 {

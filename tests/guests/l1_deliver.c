@@ -89,8 +89,8 @@ static void gate(uint64_t *idt, unsigned vector, const void *entry, uint64_t typ
 	uint64_t at = (uintptr_t)entry;
 	uint64_t selector = type == TRAP0 ? SX_GUEST_CS & ~3u : SX_GUEST_CS;
 
-	idt[2 * vector] = (at & 0xffff) | selector << 16 | type << 40 | (at >> 16 & 0xffff) << 48;
-	idt[2 * vector + 1] = at >> 32;
+	idt[2ul * vector] = (at & 0xffff) | selector << 16 | type << 40 | (at >> 16 & 0xffff) << 48;
+	idt[2ul * vector + 1] = at >> 32;
 }
 
 static uint64_t *new_idt(uint64_t type)

@@ -337,6 +337,21 @@ void sx_l2_vcpu_load(struct sx_l2_vcpu *v, const struct sx_vmx_guest_state *stat
 	v->run->cr8 = v->tpr;
 }
 
+/*
+ * SVM has one shadow for both, and KVM says both; VM entry takes one of them, and that by STI only
+ * with RFLAGS.IF (SDM 3C 27.3.1.5).
+ */
+static uint32_t blocking_of(uint8_t shadow, uint64_t rflags)
+{
+	const uint8_t both = KVM_X86_SHADOW_INT_STI | KVM_X86_SHADOW_INT_MOV_SS;
+
+	if ((shadow & both) == both)
+		return rflags & SX_X86_RFLAGS_IF ? SX_BLOCK_STI : SX_BLOCK_MOV_SS;
+	if (shadow & KVM_X86_SHADOW_INT_STI)
+		return SX_BLOCK_STI;
+	return shadow & KVM_X86_SHADOW_INT_MOV_SS ? SX_BLOCK_MOV_SS : 0;
+}
+
 void sx_l2_vcpu_save(struct sx_l2_vcpu *v, struct sx_vmx_guest_state *state)
 {
 	struct kvm_sync_regs *r = &v->run->s.regs;
@@ -347,11 +362,7 @@ void sx_l2_vcpu_save(struct sx_l2_vcpu *v, struct sx_vmx_guest_state *state)
 	sx_cpu_from_regs(&r->regs, &state->cpu);
 	sx_cpu_from_sregs(&r->sregs, &state->cpu);
 	state->cpu.activity = SX_ACTIVE;
-	state->cpu.interruptibility = 0;
-	if (r->events.interrupt.shadow & KVM_X86_SHADOW_INT_STI)
-		state->cpu.interruptibility |= SX_BLOCK_STI;
-	if (r->events.interrupt.shadow & KVM_X86_SHADOW_INT_MOV_SS)
-		state->cpu.interruptibility |= SX_BLOCK_MOV_SS;
+	state->cpu.interruptibility = blocking_of(r->events.interrupt.shadow, state->cpu.rflags);
 	if (r->events.nmi.masked)
 		state->cpu.interruptibility |= SX_BLOCK_NMI;
 	state->event = from_events(&r->events, length);

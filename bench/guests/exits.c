@@ -95,8 +95,10 @@ static void post_burst(uint32_t batch)
 
 	while (sx_producer_room(p, batch) < batch)
 		;
-	for (uint32_t i = 0; i < batch; i++)
+	for (uint32_t i = 0; i < batch; i++) {
+		sx_prefetch_to_write(sx_producer_cell(p, p->next + i + SX_RING_OWN_AHEAD));
 		fill_post(sx_producer_cell(p, p->next + i));
+	}
 	sx_producer_publish_burst(p, batch);
 	guest_ring_kick(&stream);
 }

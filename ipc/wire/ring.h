@@ -102,6 +102,12 @@ static inline void sx_producer_init(struct sx_producer *p, struct sx_ring *r, ui
 	p->finished = 0;
 }
 
+/*
+ * A stream's producer asks to own cells this many ahead: the consumer has them, and waiting for one
+ * after the other would be the stream's pace.
+ */
+#define SX_RING_OWN_AHEAD 16u
+
 static inline struct sx_cell *sx_producer_cell(const struct sx_producer *p, uint32_t n)
 {
 	return &p->ring->cell[n & p->mask];

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # test-timeout: 7200
 #
-# KVM's own nesting in the emulated Intel host: tests/lab/test_nested.sh, on kvm-intel.
+# KVM's own nesting in the emulated Intel host: as test_nested_amd.sh, on kvm-intel.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 # shellcheck source=tests/lab/nested_judge.sh

@@ -5,7 +5,7 @@
 # KVM's own nesting in the emulated AMD host, by the exits of its KVM: an operation of L2 that L1
 # handles takes several, one by shared memory none. Without nesting it is refused.
 set -euo pipefail
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../../.."
 # shellcheck source=tests/lab/nested_judge.sh
 . tests/lab/nested_judge.sh
 

@@ -20,6 +20,6 @@ done </modules
 export HOME=/ PATH=/bin
 sh /job
 sync
-# Setting the terminal's own attributes waits until it has sent what was written to it.
-stty "$(stty -g)"
+# Setting the terminal's own attributes waits until it has sent what was written to it; not for ever.
+timeout 20 stty "$(stty -g)"
 poweroff -f

@@ -40,8 +40,8 @@ listen() {
 }
 
 tell_machine
-# Setting the terminal's own attributes waits until it has sent what was written to it.
-stty "$(stty -g)"
+# Setting the terminal's own attributes waits until it has sent what was written to it; not for ever.
+timeout 20 stty "$(stty -g)"
 [ -z "${disk-}" ] || use_disk
 [ -z "${read-}" ] || while true; do listen; done
 case ${end-} in

@@ -13,11 +13,14 @@ void sx_ring_server_refuse(struct sx_ring_server *s)
 	sx_consumer_close(&s->consumer, SX_RING_REFUSED);
 }
 
+static __attribute__((noinline)) unsigned serve_by_calls(struct sx_ring_server *s)
+{
+	return sx_ring_server_poll_with(s, s->handler.handle);
+}
+
 static unsigned poll_by_calls(void *server)
 {
-	struct sx_ring_server *s = server;
-
-	return sx_ring_server_poll_with(s, s->handler.handle);
+	return sx_ring_server_idle(server) ? 0 : serve_by_calls(server);
 }
 
 static unsigned ring_sleep(void *ctx)

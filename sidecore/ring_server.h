@@ -62,6 +62,15 @@ static inline unsigned sx_ring_server_poll(struct sx_ring_server *s)
 
 /* ---- for a handler's own poll() ---- */
 
+/*
+ * Is there nothing to serve? A poll() asks this first and calls another function if there is:
+ * most polls find nothing, and should not save registers for what they do not do.
+ */
+static inline bool sx_ring_server_idle(const struct sx_ring_server *s)
+{
+	return sx_consumer_peek(&s->consumer) == SX_PEEK_NONE;
+}
+
 /* Messages served in one go: enough to amortise the loop, few enough to be fair to the others. */
 #define SX_RING_BUDGET 256
 

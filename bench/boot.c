@@ -164,21 +164,6 @@ static int add_memory(struct suite *s, size_t i, struct sx_error *err)
 	return sx_report_add_cost(s->report, name, (double)kib, err);
 }
 
-static double p50_of(const struct suite *s, enum what what, const char *mode)
-{
-	const struct sx_report_row *row = sx_report_find(s->report, ops[what], mode, 0);
-
-	return row ? row->time.p50_ns : 0;
-}
-
-static double private_kib(const struct sx_report *r, const char *name)
-{
-	for (size_t i = 0; i < r->cost_count; i++)
-		if (strcmp(r->cost[i].name, name) == 0)
-			return r->cost[i].value;
-	return SX_NOT_MEASURED;
-}
-
 /* With --mode only what was measured is held against something. */
 static int add_target(struct suite *s, const struct sx_report_target *t, struct sx_error *err)
 {
@@ -194,12 +179,13 @@ static int add_targets(struct suite *s, struct sx_error *err)
 
 	for (unsigned k = 0; rc == 0 && k < 2 * WHOLE; k++) {
 		enum what what = (enum what)(k / 2);
-		double ours = p50_of(s, what, modes[k % 2]), qemu = p50_of(s, what, "qemu");
+		double ours = sx_report_p50(s->report, ops[what], modes[k % 2], 0),
+		       qemu = sx_report_p50(s->report, ops[what], "qemu", 0);
 		struct sx_report_target t = {
 			.unit = "x",
 			.bound = SX_AT_MOST,
 			.target = 0.8,
-			.measured = ours > 0 && qemu > 0 ? ours / qemu : SX_NOT_MEASURED,
+			.measured = sx_report_ratio(ours, qemu),
 		};
 
 		snprintf(t.name, sizeof(t.name), "%s, %s / qemu microvm", ops[what], modes[k % 2]);
@@ -210,7 +196,7 @@ static int add_targets(struct suite *s, struct sx_error *err)
 		char name[48];
 
 		snprintf(name, sizeof(name), "private_%s_kib", modes[k]);
-		t.measured = private_kib(s->report, name);
+		t.measured = sx_report_cost(s->report, name);
 		snprintf(t.name, sizeof(t.name), "private memory of the VMM, %s", modes[k]);
 		rc = add_target(s, &t, err);
 	}

@@ -273,34 +273,6 @@ static int add_costs(struct suite *s, struct sx_error *err)
 	return rc;
 }
 
-static double p50(const struct suite *s, const char *op, const char *mode, uint32_t batch)
-{
-	const struct sx_report_row *row = sx_report_find(s->report, op, mode, batch);
-
-	return row ? row->time.p50_ns : 0;
-}
-
-static double exits(const struct suite *s, const char *op, const char *mode)
-{
-	const struct sx_report_row *row = sx_report_find(s->report, op, mode, 0);
-
-	return row ? row->exits_per_op : SX_NOT_MEASURED;
-}
-
-/* A figure that is not there, or 0 after the clock was taken off, gives no ratio. */
-static double ratio(double a, double b)
-{
-	return a > 0 && b > 0 ? a / b : SX_NOT_MEASURED;
-}
-
-static double figure(const struct sx_report_figure *list, size_t count, const char *name)
-{
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(list[i].name, name) == 0)
-			return list[i].value;
-	return SX_NOT_MEASURED;
-}
-
 static double peer_ns(const struct suite *s, uint32_t burst)
 {
 	for (size_t i = 0; i < s->report->peer_count; i++)
@@ -312,32 +284,40 @@ static double peer_ns(const struct suite *s, uint32_t burst)
 static int add_targets(struct suite *s, struct sx_error *err)
 {
 	const struct sx_report *r = s->report;
-	double pingpong = figure(r->floor, r->floor_count, "pingpong_p50_ns");
+	double pingpong = sx_report_floor(r, "pingpong_p50_ns");
 	const struct sx_report_target targets[] = {
 		{"request_reply split / cache-line ping-pong", "x", SX_AT_MOST, 1.15,
-		 ratio(p50(s, "request_reply", "split", 0), pingpong), false},
+		 sx_report_ratio(sx_report_p50(r, "request_reply", "split", 0), pingpong), false},
 		{"request_reply split, exits", "exits/op", SX_AT_MOST, 0.001,
-		 exits(s, "request_reply", "split"), false},
+		 sx_report_exits(r, "request_reply", "split"), false},
 		{"doorbell on a shared page, exits", "exits/op", SX_AT_MOST, 0.001,
-		 exits(s, "doorbell", "split"), false},
+		 sx_report_exits(r, "doorbell", "split"), false},
 		{"reg_write on a shared page, exits", "exits/op", SX_AT_MOST, 0.001,
-		 exits(s, "reg_write", "split"), false},
+		 sx_report_exits(r, "reg_write", "split"), false},
 		{"doorbell trap / split", "x", SX_AT_LEAST, 100,
-		 ratio(p50(s, "doorbell", "trap", 0), p50(s, "doorbell", "split", 0)), false},
+		 sx_report_ratio(sx_report_p50(r, "doorbell", "trap", 0),
+				 sx_report_p50(r, "doorbell", "split", 0)),
+		 false},
 		{"reg_write trap / split", "x", SX_AT_LEAST, 100,
-		 ratio(p50(s, "reg_write", "trap", 0), p50(s, "reg_write", "split", 0)), false},
+		 sx_report_ratio(sx_report_p50(r, "reg_write", "trap", 0),
+				 sx_report_p50(r, "reg_write", "split", 0)),
+		 false},
 		{"rte_ring / stream_post, burst 1", "x", SX_AT_LEAST, 1.5,
-		 ratio(peer_ns(s, 1), p50(s, "stream_post", "split", 1)), false},
+		 sx_report_ratio(peer_ns(s, 1), sx_report_p50(r, "stream_post", "split", 1)),
+		 false},
 		{"rte_ring / stream_post, burst 32", "x", SX_AT_LEAST, 1,
-		 ratio(peer_ns(s, 32), p50(s, "stream_post", "split", 32)), false},
+		 sx_report_ratio(peer_ns(s, 32), sx_report_p50(r, "stream_post", "split", 32)),
+		 false},
 		{"forwarded exit / trap (reg_read)", "x", SX_AT_MOST, 1.05,
-		 ratio(p50(s, "reg_read", "split", 0), p50(s, "reg_read", "trap", 0)), false},
+		 sx_report_ratio(sx_report_p50(r, "reg_read", "split", 0),
+				 sx_report_p50(r, "reg_read", "trap", 0)),
+		 false},
 		{"idle poller, with 100 of them", "ns", SX_AT_MOST, 5,
-		 figure(r->cost, r->cost_count, "idle_poller_ns"), false},
+		 sx_report_cost(r, "idle_poller_ns"), false},
 		{"private memory beyond the guest's", "KiB", SX_AT_MOST, 6144,
-		 figure(r->cost, r->cost_count, "private_kib"), false},
+		 sx_report_cost(r, "private_kib"), false},
 		{"exec to the guest's first exit", "ms", SX_AT_MOST, 15,
-		 figure(r->cost, r->cost_count, "exec_to_first_exit_ms"), false},
+		 sx_report_cost(r, "exec_to_first_exit_ms"), false},
 	};
 	int rc = 0;
 

@@ -209,25 +209,10 @@ static int add_row(struct suite *s, size_t p, size_t o, struct sx_error *err)
 	return sx_report_add_row(s->report, &row, err);
 }
 
-static double p50(const struct suite *s, const char *op, const char *mode)
-{
-	const struct sx_report_row *row = sx_report_find(s->report, op, mode, 0);
-
-	return row ? row->time.p50_ns : 0;
-}
-
-static double exits(const struct suite *s, const char *op, const char *mode)
-{
-	const struct sx_report_row *row = sx_report_find(s->report, op, mode, 0);
-
-	return row ? row->exits_per_op : SX_NOT_MEASURED;
-}
-
 static double times(const struct suite *s, const char *op, const char *mode)
 {
-	double trap = p50(s, op, "trap"), split = p50(s, op, mode);
-
-	return trap > 0 && split > 0 ? trap / split : SX_NOT_MEASURED;
+	return sx_report_ratio(sx_report_p50(s->report, op, "trap", 0),
+			       sx_report_p50(s->report, op, mode, 0));
 }
 
 /* KVM_RUNs of L2 that came back, for one CPUID: those of the round trip at the end taken off. */
@@ -240,29 +225,22 @@ static double cpuid_returns(const struct suite *s)
 	return ((double)cell->l2_runs - (double)cell->entries) / ((double)cell->outcome.ops * LOOP);
 }
 
-static double figure(const struct sx_report *r, const char *name)
-{
-	for (size_t i = 0; i < r->cost_count; i++)
-		if (strcmp(r->cost[i].name, name) == 0)
-			return r->cost[i].value;
-	return SX_NOT_MEASURED;
-}
-
 static int add_targets(struct suite *s, struct sx_error *err)
 {
+	const struct sx_report *r = s->report;
 	const struct sx_report_target targets[] = {
 		{"l2_pio split-parallel, exits of L0", "exits/op", SX_AT_MOST, 1.05,
-		 exits(s, "l2_pio", "split-parallel"), false},
+		 sx_report_exits(r, "l2_pio", "split-parallel"), false},
 		{"l2_mmio split-parallel, exits of L0", "exits/op", SX_AT_MOST, 1.05,
-		 exits(s, "l2_mmio", "split-parallel"), false},
+		 sx_report_exits(r, "l2_mmio", "split-parallel"), false},
 		{"l2_pio split-colocated, exits of L0", "exits/op", SX_AT_MOST, 2.05,
-		 exits(s, "l2_pio", "split-colocated"), false},
+		 sx_report_exits(r, "l2_pio", "split-colocated"), false},
 		{"l2_mmio split-colocated, exits of L0", "exits/op", SX_AT_MOST, 2.05,
-		 exits(s, "l2_mmio", "split-colocated"), false},
+		 sx_report_exits(r, "l2_mmio", "split-colocated"), false},
 		{"l2_passthrough split-colocated, exits of L0", "exits/op", SX_AT_MOST, 0.01,
-		 exits(s, "l2_passthrough", "split-colocated"), false},
+		 sx_report_exits(r, "l2_passthrough", "split-colocated"), false},
 		{"l2_blk split-colocated, exits of L0", "exits/op", SX_AT_MOST, 0.01,
-		 exits(s, "l2_blk", "split-colocated"), false},
+		 sx_report_exits(r, "l2_blk", "split-colocated"), false},
 		{"l2_cpuid, returns from KVM_RUN", "exits/op", SX_AT_MOST, 0.01, cpuid_returns(s),
 		 false},
 		{"l2_pio trap / split-parallel", "x", SX_AT_LEAST, 10,
@@ -270,11 +248,11 @@ static int add_targets(struct suite *s, struct sx_error *err)
 		{"l2_mmio trap / split-parallel", "x", SX_AT_LEAST, 10,
 		 times(s, "l2_mmio", "split-parallel"), false},
 		{"VMREAD in the guest's handler", "ns", SX_AT_MOST, 10,
-		 p50(s, "vmread", "split-parallel"), false},
+		 sx_report_p50(r, "vmread", "split-parallel", 0), false},
 		{"VMWRITE in the guest's handler", "ns", SX_AT_MOST, 10,
-		 p50(s, "vmwrite", "split-parallel"), false},
+		 sx_report_p50(r, "vmwrite", "split-parallel", 0), false},
 		{"VM entry with all checks", "ns", SX_AT_MOST, 2000,
-		 figure(s->report, "vm_entry_p50_ns"), false},
+		 sx_report_cost(r, "vm_entry_p50_ns"), false},
 	};
 	int rc = 0;
 

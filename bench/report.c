@@ -159,6 +159,43 @@ const struct sx_report_row *sx_report_find(const struct sx_report *r, const char
 	return NULL;
 }
 
+double sx_report_p50(const struct sx_report *r, const char *op, const char *mode, uint32_t batch)
+{
+	const struct sx_report_row *row = sx_report_find(r, op, mode, batch);
+
+	return row ? row->time.p50_ns : 0;
+}
+
+double sx_report_exits(const struct sx_report *r, const char *op, const char *mode)
+{
+	const struct sx_report_row *row = sx_report_find(r, op, mode, 0);
+
+	return row ? row->exits_per_op : SX_NOT_MEASURED;
+}
+
+static double figure(const struct sx_report_figure *list, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(list[i].name, name) == 0)
+			return list[i].value;
+	return SX_NOT_MEASURED;
+}
+
+double sx_report_floor(const struct sx_report *r, const char *name)
+{
+	return figure(r->floor, r->floor_count, name);
+}
+
+double sx_report_cost(const struct sx_report *r, const char *name)
+{
+	return figure(r->cost, r->cost_count, name);
+}
+
+double sx_report_ratio(double a, double b)
+{
+	return a > 0 && b > 0 ? a / b : SX_NOT_MEASURED;
+}
+
 static bool same_group(const struct sx_report *r, const struct sx_report_row *a,
 		       const struct sx_report_row *b)
 {

@@ -112,6 +112,17 @@ int sx_report_add_note(struct sx_report *r, struct sx_error *err, const char *fm
 const struct sx_report_row *sx_report_find(const struct sx_report *r, const char *op,
 					   const char *mode, uint32_t batch);
 
+/* Of that row: the median in ns, 0 if there is no such row; exits, or SX_NOT_MEASURED. */
+double sx_report_p50(const struct sx_report *r, const char *op, const char *mode, uint32_t batch);
+double sx_report_exits(const struct sx_report *r, const char *op, const char *mode);
+
+/* The floor or the cost of that name, or SX_NOT_MEASURED. */
+double sx_report_floor(const struct sx_report *r, const char *name);
+double sx_report_cost(const struct sx_report *r, const char *name);
+
+/* @a / @b; of what is not there, or 0 after the clock was taken off, SX_NOT_MEASURED. */
+double sx_report_ratio(double a, double b);
+
 /* Do rows @i and @k, which are there, do the same operation on the same machine? */
 bool sx_report_same_group(const struct sx_report *r, size_t i, size_t k);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The guest of `splitx bench exits`: times one kind of operation after the other. */
-#include "bench/guests/bench_page.h"
+#include "bench/guests/commands.h"
 #include "bench/guests/lib/guest.h"
 
 static const struct sx_boot_info *boot;
@@ -177,18 +177,6 @@ static uint64_t operate(void)
 	}
 }
 
-static void carry_out(void)
-{
-	page->done = 0;
-	page->failures = 0;
-	irq_source = boot->split ? twin : dev;
-	for (uint32_t i = 0; i < page->warmup; i++)
-		operate();
-	for (uint32_t i = 0; i < page->samples; i++)
-		page->sample[i] = operate();
-	page->done = page->warmup + page->samples;
-}
-
 int guest_main(const struct sx_boot_info *info, unsigned vcpu)
 {
 	boot = info;
@@ -202,6 +190,7 @@ int guest_main(const struct sx_boot_info *info, unsigned vcpu)
 	guest_enable_apic();
 	for (;;) {
 		outl(SX_PORT_YIELD, 0);
-		carry_out();
+		irq_source = boot->split ? twin : dev;
+		bench_carry_out(page, operate);
 	}
 }

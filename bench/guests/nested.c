@@ -3,7 +3,7 @@
  * The guest of `splitx bench nested`: an L1 that runs one L2 and handles its exits, with the VMCS
  * accesses that Linux's kvm_intel makes for such an exit.
  */
-#include "bench/guests/bench_page.h"
+#include "bench/guests/commands.h"
 #include "bench/guests/lib/virtio.h"
 #include "bench/guests/lib/vmx.h"
 
@@ -259,18 +259,6 @@ static uint64_t operate(void)
 	}
 }
 
-static void carry_out(void)
-{
-	page->done = 0;
-	page->failures = 0;
-	prepare();
-	for (uint32_t i = 0; i < page->warmup; i++)
-		operate();
-	for (uint32_t i = 0; i < page->samples; i++)
-		page->sample[i] = operate();
-	page->done = page->warmup + page->samples;
-}
-
 /* EPT12: L1's memory as it is, and the page of the twin, which is given to L2. */
 static void make_tables(uint64_t *tables)
 {
@@ -296,6 +284,7 @@ int guest_main(const struct sx_boot_info *info, unsigned vcpu)
 	give_disk();
 	for (;;) {
 		outl(SX_PORT_YIELD, 0);
-		carry_out();
+		prepare();
+		bench_carry_out(page, operate);
 	}
 }

@@ -330,7 +330,7 @@ static void leave_sidecores(struct sx_machine *m)
 void sx_machine_destroy(struct sx_machine *m)
 {
 	leave_sidecores(m);
-	sx_machine_nested_destroy(m);
+	sx_nested_host_destroy(&m->nested);
 	for (unsigned i = 0; m->server && i < m->config.sidecore_count; i++)
 		sx_exit_server_destroy(&m->server[i]);
 	free(m->server);
@@ -386,14 +386,8 @@ static void catch_up(struct sx_machine *m)
 
 static void set_sinks(struct sx_machine *m, struct sx_exit_sink sink)
 {
-	if (m->nested.engine) {
-		m->nested.sink = (struct sx_nested_sink){
-			.engine = m->nested.engine,
-			.kick = SX_MACHINE_VMX_KICK_GPA,
-			.others = sink,
-		};
-		sink = sx_nested_sink(&m->nested.sink);
-	}
+	if (m->nested.engine)
+		sink = sx_nested_host_sink(&m->nested, sink);
 	for (unsigned i = 0; i < m->config.vcpus; i++)
 		m->vcpu[i].sink = sink;
 }

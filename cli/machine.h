@@ -89,7 +89,7 @@ struct sx_machine {
 	struct sx_testdev_page twin;
 	struct sx_machine_ring *ring; /* ring[SX_RING_KINDS * vcpu + kind] */
 	unsigned ring_count;
-	struct sx_machine_nested nested;
+	struct sx_nested_host nested; /* machine_nested.h */
 	struct sx_bus_range testdev_range, twin_range, kick_range;
 };
 

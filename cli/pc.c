@@ -329,7 +329,7 @@ void sx_pc_destroy(struct sx_pc *pc)
 {
 	sx_pc_devices_destroy(&pc->devices);
 	sx_sidecore_remove(&pc->uart.poller);
-	sx_pc_nested_destroy(pc);
+	sx_nested_host_destroy(&pc->nested);
 	for (unsigned i = 0; pc->server && i < pc->config.sidecore_count; i++) {
 		sx_sidecore_remove(&pc->server[i].poller);
 		sx_exit_server_destroy(&pc->server[i]);
@@ -341,7 +341,6 @@ void sx_pc_destroy(struct sx_pc *pc)
 	free(pc->vcpu);
 	sx_vm_destroy(&pc->vm);
 	sx_region_destroy(&pc->ram);
-	sx_region_destroy(&pc->nested.lines);
 	sx_byte_queue_destroy(&pc->serial_out);
 	sx_byte_queue_destroy(&pc->serial_in);
 	sx_byte_queue_destroy(&pc->console_out);

@@ -68,7 +68,7 @@ struct sx_pc {
 	struct sx_uart uart;
 	struct sx_irq uart_irq;
 	struct sx_power power;
-	struct sx_pc_nested nested;
+	struct sx_nested_host nested; /* pc_nested.h */
 	struct sx_pc_devices devices;
 	struct sx_byte_queue console_out, console_in; /* of the virtio console */
 	struct sx_virtio_console *console;            /* one of the devices; NULL: there is none */

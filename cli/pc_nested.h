@@ -7,28 +7,16 @@
 #ifndef SX_CLI_PC_NESTED_H
 #define SX_CLI_PC_NESTED_H
 
-#include "cli/nested_sink.h"
+#include "cli/nested_host.h"
 #include "guestcore/cpuid.h"
-#include "ipc/region.h"
-#include "nested/nested.h"
-#include "sidecore/sidecore.h"
 
 struct sx_pc;
-
-struct sx_pc_nested {
-	struct sx_region lines;
-	struct sx_l1_range range[2]; /* of L1's memory, as files */
-	struct sx_nested *engine;    /* NULL: this guest does not nest by us */
-	struct sx_nested_sink sink;
-};
 
 /* Is the host's KVM one that leaves VMX to us? A sentence if not. */
 int sx_pc_nested_check(const struct sx_cpuid *host, struct sx_error *err);
 
 /* The PC has its memory and vCPUs, and no vCPU has run. */
 int sx_pc_nested_create(struct sx_pc *pc, struct sx_error *err);
-/* Safe on what was not created. No vCPU runs. */
-void sx_pc_nested_destroy(struct sx_pc *pc);
 
 /* What CPUID says of the lines; none for a guest that does not nest by us. */
 struct sx_cpuid_lines sx_pc_nested_lines(const struct sx_pc *pc);

@@ -453,6 +453,7 @@ int sx_machine_set_mode(struct sx_machine *m, enum sx_mode mode, struct sx_error
 
 void sx_machine_incidents(struct sx_machine *m, void (*report)(const char *text))
 {
+	sx_nested_host_incidents(&m->nested, report);
 	for (unsigned i = 0; i < m->ring_count; i++) {
 		struct sx_machine_ring *r = &m->ring[i];
 		char text[160];

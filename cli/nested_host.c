@@ -98,3 +98,11 @@ int sx_nested_host_place(struct sx_nested_host *h, enum sx_nested_place place, c
 		rc = sx_sidecore_add(sidecores[i % sidecore_count], sx_nested_poller(h->engine, i));
 	return rc < 0 ? sx_fail(err, rc, "a sidecore has no room for the VMX lines") : 0;
 }
+
+void sx_nested_host_incidents(struct sx_nested_host *h, void (*report)(const char *text))
+{
+	struct sx_error err;
+
+	while (h->engine && sx_nested_incident(h->engine, &err))
+		report(err.text);
+}

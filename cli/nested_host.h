@@ -50,4 +50,7 @@ int sx_nested_host_place(struct sx_nested_host *h, enum sx_nested_place place, c
  */
 struct sx_exit_sink sx_nested_host_sink(struct sx_nested_host *h, struct sx_exit_sink others);
 
+/* Sentences about what went wrong without ending the guest, each once. Any one thread. */
+void sx_nested_host_incidents(struct sx_nested_host *h, void (*report)(const char *text));
+
 #endif

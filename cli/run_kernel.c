@@ -35,6 +35,13 @@ static void resized(void *ctx, uint16_t cols, uint16_t rows)
 }
 
 /* It speaks by all it has, and hears by the virtio console if it has one. */
+static void incidents(void *ctx, void (*report)(const char *text))
+{
+	struct sx_pc *pc = ctx;
+
+	sx_nested_host_incidents(&pc->nested, report);
+}
+
 static struct sx_console_guest console_of(struct sx_pc *pc)
 {
 	struct sx_console_guest guest = {
@@ -43,6 +50,7 @@ static struct sx_console_guest console_of(struct sx_pc *pc)
 		.in = pc->console ? &pc->console_in : &pc->serial_in,
 		.moved = moved,
 		.resized = resized,
+		.incidents = incidents,
 		.ctx = pc,
 		.all_keys = true,
 	};

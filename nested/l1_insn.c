@@ -100,11 +100,9 @@ int sx_nested_execute(struct sx_nested *n, unsigned vcpu, const uint8_t *bytes, 
 		return finish(l1, fd, &result, err);
 	sx_count(&l1->entries, 1);
 	l1->at_insn = true;
-	rc = sx_l1_until_exit(l1, &result);
+	rc = sx_l1_until_exit(l1, &result, err);
 	l1->at_insn = false;
 	if (rc == -ESHUTDOWN)
 		return SX_EXIT_CONTINUE; /* the run loop sees why */
-	if (rc < 0)
-		return sx_fail(err, rc, "vCPU %u of L1 was stopped: its L2 cannot be run", vcpu);
-	return finish(l1, fd, &result, err);
+	return rc < 0 ? rc : finish(l1, fd, &result, err);
 }

@@ -128,10 +128,10 @@ static void give_state(struct sx_l1 *l1)
 	memcpy(&l1->line->cpu, line, sizeof(*line));
 }
 
-int sx_l1_until_exit(struct sx_l1 *l1, struct sx_vmx_result *result)
+int sx_l1_until_exit(struct sx_l1 *l1, struct sx_vmx_result *result, struct sx_error *err)
 {
 	struct sx_vmx_exit exit = {0};
-	int rc = sx_l2_run(l1, &exit);
+	int rc = sx_l2_run(l1, &exit, err);
 
 	if (rc < 0) {
 		l1->vmx.in_l2 = false;
@@ -142,13 +142,24 @@ int sx_l1_until_exit(struct sx_l1 *l1, struct sx_vmx_result *result)
 	return 0;
 }
 
+/* For the user: L1 gets a number only, and may do it again at once. */
+static void remember(struct sx_l1 *l1, const struct sx_error *err)
+{
+	pthread_mutex_lock(&l1->nested->lock);
+	if (!l1->trouble.text[0])
+		l1->trouble = *err;
+	pthread_mutex_unlock(&l1->nested->lock);
+}
+
 void sx_l1_run_l2(struct sx_l1 *l1)
 {
 	struct sx_cell *reply = sx_consumer_cell(&l1->ring);
+	struct sx_error err = {0};
 	struct sx_vmx_result result;
-	int rc = sx_l1_until_exit(l1, &result);
+	int rc = sx_l1_until_exit(l1, &result, &err);
 
 	if (rc < 0) {
+		remember(l1, &err);
 		refuse(reply, rc);
 	} else {
 		give_state(l1);

@@ -13,10 +13,13 @@
 
 int sx_l2_host_mark(int vcpu, struct sx_error *err)
 {
-	int mark = sx_hostmod_mark(vcpu, KINDS, err);
+	struct sx_error why = {0};
+	int mark = sx_hostmod_mark(vcpu, KINDS, &why);
 
-	/* It is optional, and not everyone may use it. */
-	return mark == -ENOENT || mark == -EACCES ? -1 : mark;
+	/* It is optional, and not everyone may use it: no word of that. */
+	if (mark == -ENOENT || mark == -EACCES)
+		return -1;
+	return mark < 0 ? sx_fail(err, mark, "%s", why.text) : mark;
 }
 
 /* L2's CR0 becomes @cr0: with it comes or goes IA-32e mode (SDM Vol. 3A, 9.8.5). */

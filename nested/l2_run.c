@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* L2 runs: from a good entry to the exit that L1 has to know of. */
 #include <errno.h>
+#include <inttypes.h>
 #include <linux/kvm.h>
+#include <string.h>
 
 #include "nested/l2_fault.h"
 #include "nested/nested_internal.h"
@@ -166,13 +168,13 @@ static int depart(struct sx_l1 *l1, struct sx_l2_vcpu *v)
 }
 
 /* On a vCPU of KVM: SX_L2_LEAVES, or a negative errno. */
-static int run_on_kvm(struct sx_l1 *l1, struct sx_vmx_exit *exit)
+static int run_on_kvm(struct sx_l1 *l1, struct sx_vmx_exit *exit, struct sx_error *err)
 {
 	uint64_t root = l1->state.eptp ? sx_ept_root(l1->state.eptp) : SX_VMX_NONE;
 	struct sx_l2_vcpu *v;
 	int rc;
 
-	l1->l2 = sx_l2_get(l1, root, &v, NULL);
+	l1->l2 = sx_l2_get(l1, root, &v, err);
 	if (!l1->l2)
 		return -EIO;
 	l1->l2->eptp = l1->state.eptp;
@@ -194,23 +196,28 @@ static int run_on_kvm(struct sx_l1 *l1, struct sx_vmx_exit *exit)
 
 		rc = saved < 0 ? saved : rc;
 	}
+	if (rc < 0 && rc != -ESHUTDOWN)
+		sx_fail(err, rc,
+			"L2 of vCPU %u cannot be run on: %s (KVM exit reason %u at rip 0x%" PRIx64
+			"); L1 was told that its entry is refused",
+			l1->index, strerror(-rc), v->run->exit_reason, l1->state.cpu.rip);
 	sx_l2_put(l1, l1->l2);
 	return rc;
 }
 
-int sx_l2_run(struct sx_l1 *l1, struct sx_vmx_exit *exit)
+int sx_l2_run(struct sx_l1 *l1, struct sx_vmx_exit *exit, struct sx_error *err)
 {
 	struct sx_l2_guest *g = sx_l2_guest_get(l1);
 	enum sx_aside came_back;
 	int rc = SX_L2_LEAVES;
 
 	if (!g)
-		return -EBUSY;
+		return sx_fail(err, -EBUSY, "L1 runs more L2 vCPUs at a time than it has vCPUs");
 	l1->guest = g;
 	came_back = sx_l2_aside_close(&g->aside, &l1->state.cpu);
 	sx_l2_catch_begin(l1, g, came_back);
 	if (!sx_l2_learn(l1, g, came_back, exit)) {
-		rc = run_on_kvm(l1, exit);
+		rc = run_on_kvm(l1, exit, err);
 		if (rc == SX_L2_LEAVES)
 			sx_l2_catch_up(l1, g, exit);
 	}

@@ -253,6 +253,26 @@ void sx_nested_destroy(struct sx_nested *n)
 	free(n);
 }
 
+/* ---- incidents ---- */
+
+bool sx_nested_incident(struct sx_nested *n, struct sx_error *err)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&n->lock);
+	for (unsigned i = 0; !found && i < n->config.vcpus; i++) {
+		struct sx_l1 *l1 = &n->l1[i];
+
+		found = l1->trouble.text[0] && !l1->told;
+		if (found) {
+			*err = l1->trouble;
+			l1->told = true;
+		}
+	}
+	pthread_mutex_unlock(&n->lock);
+	return found;
+}
+
 /* ---- statistics ---- */
 
 void sx_nested_stats(struct sx_nested *n, struct sx_nested_stats *stats)

@@ -73,6 +73,12 @@ int sx_nested_execute(struct sx_nested *n, unsigned vcpu, const uint8_t *bytes, 
 int sx_nested_rdmsr(struct sx_nested *n, unsigned vcpu, uint32_t index, uint64_t *value);
 int sx_nested_wrmsr(struct sx_nested *n, unsigned vcpu, uint32_t index, uint64_t value);
 
+/*
+ * Why L2 of an L1 vCPU could not be run, which L1 itself is told by a number only: one sentence
+ * that was not given before, the first of each vCPU. False: there is none. Any thread.
+ */
+bool sx_nested_incident(struct sx_nested *n, struct sx_error *err);
+
 /* Counters, from any thread; each right by itself. */
 struct sx_nested_stats {
 	uint64_t messages; /* on the lines */

@@ -117,6 +117,8 @@ struct sx_l1 {
 	bool has_core;
 	uint32_t stop;
 
+	struct sx_error trouble;  /* why L2 could not be run, the first time; of nested->lock */
+	bool told;                /* sx_nested_incident() gave it away */
 	pthread_mutex_t run_lock; /* of `running` */
 	struct kvm_run *running;  /* of the L2 vCPU that a thread is about to run, or runs */
 	pthread_t running_on;
@@ -152,10 +154,10 @@ void sx_l1_run_l2(struct sx_l1 *l1);
  * Run L2 until it exits to L1, whose host state l1->cpu then is; what the entry came to for L1. A
  * negative errno: it cannot go on. The owner.
  */
-int sx_l1_until_exit(struct sx_l1 *l1, struct sx_vmx_result *result);
+int sx_l1_until_exit(struct sx_l1 *l1, struct sx_vmx_result *result, struct sx_error *err);
 
 /* l2_run.c. Run L2 until an exit to L1 is in @exit: 0, or a negative errno: it cannot go on. */
-int sx_l2_run(struct sx_l1 *l1, struct sx_vmx_exit *exit);
+int sx_l2_run(struct sx_l1 *l1, struct sx_vmx_exit *exit, struct sx_error *err);
 /* Make it leave KVM_RUN and look at what L1 wants. Any thread. */
 void sx_l2_interrupt(struct sx_l1 *l1);
 

@@ -232,13 +232,29 @@ static void storm(void)
 	}
 }
 
+/* L2's page of the twin leads to an address of L1 where nothing is. */
+static void nowhere(void)
+{
+	uint64_t *t = l1_pages(&l1, GUEST_EPT_PAGES);
+	uint64_t eptp = guest_ept_identity(t, boot->memory);
+
+	guest_ept_map_page(t, boot->twin);
+	t[6 * 512 + boot->twin / 4096 % 512] += 1ull << 20;
+	guest_vmx_load(&l1.v, l1.scratch);
+	guest_vmx_fill(&l1.v, l2_reads, l1.stack_top, eptp);
+	*l1_gpr(&l1, 6) = boot->twin;
+	GUEST_ASSERT(try_entry(SX_LINE_VMLAUNCH) == SX_LINE_REFUSED);
+	page->vcpu[0].done++;
+}
+
 /* ---- all ---- */
 
 int guest_main(const struct sx_boot_info *info, unsigned vcpu)
 {
 	static void (*const tests[])(void) = {
-		[L1_VMCSS] = vmcss,   [L1_REWRITTEN] = rewritten, [L1_POINTERS] = pointers,
-		[L1_TABLES] = tables, [L1_SCAN] = scan,           [L1_STORM] = storm,
+		[L1_VMCSS] = vmcss,     [L1_REWRITTEN] = rewritten, [L1_POINTERS] = pointers,
+		[L1_TABLES] = tables,   [L1_SCAN] = scan,           [L1_STORM] = storm,
+		[L1_NOWHERE] = nowhere,
 	};
 
 	boot = info;

@@ -10,6 +10,7 @@ enum l1_harm {
 	L1_TABLES,    /* EPT12 at random, in circles, beyond memory */
 	L1_SCAN,      /* its L2 reads everywhere */
 	L1_STORM,     /* launch and reset */
+	L1_NOWHERE,   /* EPT12 leads to where no memory of L1 is */
 };
 
 #endif

@@ -32,7 +32,7 @@ static uint64_t harm(void **state, enum l1_harm how, uint64_t count, unsigned vc
 	struct sx_machine_config config = world_config(w, "tests/l1_hostile");
 	enum sx_nested_place place = w->way->mode == SX_TRAP ? SX_NESTED_TRAP : SX_NESTED_COLOCATED;
 	struct sx_nested_stats stats;
-	struct sx_error err;
+	struct sx_error err = {0};
 	struct guest *g;
 	uint64_t done;
 	uint32_t code;
@@ -50,6 +50,11 @@ static uint64_t harm(void **state, enum l1_harm how, uint64_t count, unsigned vc
 	assert_int_equal(code, 0);
 	sx_nested_stats(g->m.nested.engine, &stats);
 	assert_true(stats.entries >= 1 && stats.l2_vms <= 16);
+	/* L1 had a number, the user has a sentence, and once. */
+	assert_int_equal(sx_nested_incident(g->m.nested.engine, &err), how == L1_NOWHERE);
+	if (how == L1_NOWHERE)
+		want_sentence(&err, "L1 was told that its entry is refused");
+	assert_false(sx_nested_incident(g->m.nested.engine, &err));
 	done = g->page->vcpu[0].done;
 	guest_destroy(g);
 	w->guests--;
@@ -98,6 +103,11 @@ static void launch_and_reset(void **state)
 	assert_true(mappings() < before + 16);
 }
 
+static void memory_that_is_not_there(void **state)
+{
+	assert_int_equal(harm(state, L1_NOWHERE, 1, 1), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -109,6 +119,8 @@ int main(void)
 		SX_CASE(tables_at_random, trap),
 		SX_CASE(tables_at_random, split),
 		SX_CASE(l2_reaches_only_what_it_was_given, trap),
+		SX_CASE(memory_that_is_not_there, trap),
+		SX_CASE(memory_that_is_not_there, split),
 		SX_CASE(launch_and_reset, trap),
 		SX_CASE(launch_and_reset, split),
 	};

@@ -5,35 +5,14 @@
  */
 #include "tests/integration/test_l2_world.h"
 
-#include <dirent.h>
 #include <stdio.h>
 
-/* ---- what the process has ---- */
-
-static unsigned count_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	assert_non_null(d);
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
+#include "tests/support/leaks.h"
 
 /* Address ranges of the process that map the file of L1's memory, or that nobody may touch. */
-static unsigned count_mappings(void)
+static unsigned l2_mappings(void)
 {
-	FILE *f = fopen("/proc/self/maps", "r");
-	char line[512];
-	unsigned n = 0;
-
-	assert_non_null(f);
-	while (fgets(line, sizeof(line), f))
-		n += strstr(line, "memfd:l1") || strstr(line, " ---p 00000000 00:00 0");
-	fclose(f);
-	return n;
+	return mappings_of("memfd:l1") + mappings_of(" ---p 00000000 00:00 0");
 }
 
 /* ---- refusals ---- */
@@ -51,7 +30,7 @@ static void refused(struct world *w, struct sx_l1_range range, int rc, const cha
 static void l1_memory_that_cannot_be_shared(void **state)
 {
 	struct world *w = start(state);
-	unsigned fds = count_fds(), mappings = count_mappings();
+	unsigned fds = open_files(), mappings = l2_mappings();
 	struct sx_l1_range r = w->range[0];
 	int huge = memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB);
 
@@ -74,8 +53,8 @@ static void l1_memory_that_cannot_be_shared(void **state)
 		refused(w, r, -EINVAL, "hugepages");
 		close(huge);
 	}
-	assert_int_equal(count_fds(), fds);
-	assert_int_equal(count_mappings(), mappings);
+	assert_int_equal(open_files(), fds);
+	assert_int_equal(l2_mappings(), mappings);
 	close_vm(w);
 }
 
@@ -278,15 +257,15 @@ static void random_structures_leave_nothing(void **state)
 {
 	struct world *w = start(state);
 	uint64_t seed = 88172645463325252u;
-	unsigned fds = count_fds(), mappings, mapped = 0;
+	unsigned fds = open_files(), mappings, mapped = 0;
 
 	close_vm(w);
-	mappings = count_mappings();
+	mappings = l2_mappings();
 	open_vm(w);
 	for (unsigned round = 0; round < 10000; round++) {
 		if (round % 500 == 0) {
 			close_vm(w);
-			assert_int_equal(count_mappings(), mappings);
+			assert_int_equal(l2_mappings(), mappings);
 			open_vm(w);
 		}
 		w->eptp = round & 1 ? EPTP : EPTP_AD;
@@ -302,9 +281,9 @@ static void random_structures_leave_nothing(void **state)
 	put(w, L1_EPT + 24, 0);
 	sx_l2_vm_revalidate(w->vm, &w->vmx, w->eptp);
 	assert_int_equal(sx_l2_vm_pages(w->vm), 0);
-	assert_int_equal(count_fds(), fds);
+	assert_int_equal(open_files(), fds);
 	close_vm(w);
-	assert_int_equal(count_mappings(), mappings);
+	assert_int_equal(l2_mappings(), mappings);
 }
 
 /* Neighbours that never merge use up vm.max_map_count; then all of them go, and it goes on. */

@@ -3,7 +3,7 @@
  * L1 micro-hypervisors and their micro-L2s on real KVM, in every place: what L1 sees is the same,
  * and what it costs in exits is what was promised.
  */
-#include "tests/support/world.h"
+#include "tests/support/nested.h"
 
 #include <string.h>
 
@@ -11,56 +11,30 @@
 #define ROUNDS          50u
 #define PARALLEL_ROUNDS 8u
 
-static struct guest *build(struct world *w, const char *name, uint64_t argument)
-{
-	struct sx_machine_config config = world_config(w, name);
-
-	config.nested = true;
-	config.argument = argument;
-	return guest_build_as(w, &config);
-}
-
-static void place(struct world *w, struct guest *g)
-{
-	struct sx_error err;
-	enum sx_nested_place place = w->way->mode == SX_TRAP ? SX_NESTED_TRAP : SX_NESTED_COLOCATED;
-
-	assert_int_equal(sx_machine_nested_place(&g->m, place, NULL, &err), 0);
-}
-
 static void runs_its_guests(struct guest *g, unsigned rounds)
 {
 	struct sx_nested_stats stats;
-	uint32_t code;
 
 	assert_int_equal(sx_nested_l2_exits(g->m.nested.engine), 0);
-	code = guest_run(g);
-	assert_string_equal(g->said, "all well\n");
-	assert_int_equal(code, 0);
-	sx_nested_stats(g->m.nested.engine, &stats);
+	stats = nested_run(g);
 	/* ports twice, registers with two exits, leaves, instructions; one entry was refused. */
 	assert_int_equal(stats.entries, 6 * rounds);
-	assert_int_equal(stats.exits, 6 * rounds);
 	assert_int_equal(stats.l2_vms, 1);
 }
 
 static void l1_runs_l2(void **state)
 {
 	struct world *w = world_of(state);
-	struct guest *g = build(w, "tests/l1", ROUNDS);
 
-	place(w, g);
-	runs_its_guests(g, ROUNDS);
+	runs_its_guests(nested_build(w, "tests/l1", 1, ROUNDS, nested_place(w)), ROUNDS);
 }
 
 static void l1_runs_l2_on_its_own_core(void **state)
 {
 	struct world *w = world_of(state);
-	struct guest *g = build(w, "tests/l1", PARALLEL_ROUNDS);
-	struct sx_error err;
 
-	assert_int_equal(sx_machine_nested_place(&g->m, SX_NESTED_PARALLEL, NULL, &err), 0);
-	runs_its_guests(g, PARALLEL_ROUNDS);
+	runs_its_guests(nested_build(w, "tests/l1", 1, PARALLEL_ROUNDS, SX_NESTED_PARALLEL),
+			PARALLEL_ROUNDS);
 }
 
 /* Where KVM emulates CPL 0 and gives what it cannot: a KVM with VMX or SVM has no need to. */
@@ -84,7 +58,7 @@ static void each_instruction_is_an_exit(void **state)
 	}
 	assert_string_equal(g->said, "all well\n");
 	assert_int_equal(code, 0);
-	sx_nested_stats(g->m.nested.engine, &stats);
+	stats = nested_stats(g);
 	assert_int_equal(stats.entries, ROUNDS);
 	/* FEATURE_CONTROL, VMXON twice, VMCLEAR, VMPTRLD; each round 2 + 3 VMWRITE and VMREAD. */
 	assert_int_equal(stats.messages, 5 + ROUNDS * 6);

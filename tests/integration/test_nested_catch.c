@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* L2's writes of control registers, which KVM does not show: those L1 asked for are exits to it. */
 #include "guestcore/cpuid.h"
-#include "tests/support/world.h"
+#include "tests/support/nested.h"
 
 #define ROUNDS 20u
 
@@ -23,24 +23,10 @@ static bool has_xsave(struct world *w)
 static void writes_are_told(void **state)
 {
 	struct world *w = world_of(state);
-	enum sx_nested_place place = w->way->mode == SX_TRAP ? SX_NESTED_TRAP : SX_NESTED_COLOCATED;
-	struct sx_machine_config config = world_config(w, "tests/l1_catch");
-	struct sx_nested_stats stats;
-	struct sx_error err;
-	struct guest *g;
-	uint32_t code;
+	struct guest *g = nested_build(w, "tests/l1_catch", 1, ROUNDS, nested_place(w));
 
-	config.nested = true;
-	config.argument = ROUNDS;
-	g = guest_build_as(w, &config);
-	assert_int_equal(sx_machine_nested_place(&g->m, place, NULL, &err), 0);
-	code = guest_run(g);
-	assert_string_equal(g->said, "all well\n");
-	assert_int_equal(code, 0);
-	sx_nested_stats(g->m.nested.engine, &stats);
 	/* Three a round; then 1, 4, 2, 1, 2, 4 and 2. */
-	assert_int_equal(stats.exits, 3 * ROUNDS + 14 + (has_xsave(w) ? 2 : 0));
-	assert_int_equal(stats.entries, stats.exits);
+	assert_int_equal(nested_run(g).exits, 3 * ROUNDS + 14 + (has_xsave(w) ? 2 : 0));
 }
 
 int main(void)

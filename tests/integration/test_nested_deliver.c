@@ -5,36 +5,21 @@
  *
  * test-timeout: 300 (a busy machine)
  */
-#include "tests/support/world.h"
-
 #include "tests/guests/l1_events.h"
+#include "tests/support/nested.h"
 
 #define ROUNDS 20u
 
 static void ends_well(struct world *w, enum sx_nested_place place, enum l1_case what)
 {
-	struct sx_machine_config config = world_config(w, "tests/l1_deliver");
-	struct sx_nested_stats stats;
-	struct sx_error err = {0};
-	struct guest *g;
-
-	config.nested = true;
-	config.argument = L1_CASE(what, ROUNDS);
-	g = guest_build_as(w, &config);
-	if (sx_machine_nested_place(&g->m, place, NULL, &err) < 0)
-		fail_msg("%s", err.text);
-	if (guest_run(g))
-		fail_msg("%s", g->said);
-	assert_string_equal(g->said, "all well\n");
-	sx_nested_stats(g->m.nested.engine, &stats);
-	assert_int_equal(stats.exits, stats.entries);
+	nested_run(nested_build(w, "tests/l1_deliver", 1, L1_CASE(what, ROUNDS), place));
 }
 
 static void on_its_own_thread(void **state, enum l1_case what)
 {
 	struct world *w = world_of(state);
 
-	ends_well(w, w->way->mode == SX_TRAP ? SX_NESTED_TRAP : SX_NESTED_COLOCATED, what);
+	ends_well(w, nested_place(w), what);
 }
 
 static void injected(void **state)

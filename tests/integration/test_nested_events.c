@@ -5,7 +5,7 @@
  *
  * test-timeout: 600 (a busy machine)
  */
-#include "tests/support/world.h"
+#include "tests/support/nested.h"
 
 #include <linux/kvm.h>
 #include <poll.h>
@@ -29,21 +29,7 @@ static struct l1_page *page_of(struct guest *g)
 static struct guest *build(struct world *w, enum sx_nested_place place, enum l1_case what,
 			   unsigned rounds)
 {
-	struct sx_machine_config config = world_config(w, "tests/l1_events");
-	struct sx_error err = {0};
-	struct guest *g;
-
-	config.nested = true;
-	config.argument = L1_CASE(what, rounds);
-	g = guest_build_as(w, &config);
-	if (sx_machine_nested_place(&g->m, place, NULL, &err) < 0)
-		fail_msg("%s", err.text);
-	return g;
-}
-
-static enum sx_nested_place own_place(const struct world *w)
-{
-	return w->way->mode == SX_TRAP ? SX_NESTED_TRAP : SX_NESTED_COLOCATED;
+	return nested_build(w, "tests/l1_events", 1, L1_CASE(what, rounds), place);
 }
 
 static void grant(struct guest *g, uint64_t wish)
@@ -109,7 +95,7 @@ static void on_its_own_thread(void **state, enum l1_case what, unsigned rounds)
 {
 	struct world *w = world_of(state);
 
-	ends_well(build(w, own_place(w), what, rounds));
+	ends_well(build(w, nested_place(w), what, rounds));
 }
 
 static void on_its_own_core(void **state, enum l1_case what, unsigned rounds)

@@ -5,50 +5,27 @@
  *
  * test-timeout: 1200 (ten thousand entries)
  */
-#include "tests/support/world.h"
-
-#include <stdio.h>
-#include <string.h>
-
 #include "tests/guests/l1_hostile.h"
+#include "tests/support/nested.h"
 
+/* Of a micro-guest, where the world says nothing else. */
 #define MEMORY (16u << 20)
-
-static unsigned mappings(void)
-{
-	FILE *maps = fopen("/proc/self/maps", "r");
-	unsigned lines = 0;
-
-	assert_non_null(maps);
-	for (int c = getc(maps); c != EOF; c = getc(maps))
-		lines += c == '\n';
-	fclose(maps);
-	return lines;
-}
 
 static uint64_t harm(void **state, enum l1_harm how, uint64_t count, unsigned vcpus)
 {
 	struct world *w = world_of(state);
-	struct sx_machine_config config = world_config(w, "tests/l1_hostile");
-	enum sx_nested_place place = w->way->mode == SX_TRAP ? SX_NESTED_TRAP : SX_NESTED_COLOCATED;
+	struct guest *g = nested_build(w, "tests/l1_hostile", vcpus, how, nested_place(w));
 	struct sx_nested_stats stats;
 	struct sx_error err = {0};
-	struct guest *g;
 	uint64_t done;
 	uint32_t code;
 
-	config.nested = true;
-	config.argument = how;
-	config.vcpus = vcpus;
-	config.memory = MEMORY;
-	g = guest_build_as(w, &config);
 	g->page->count = count;
 	g->page->seed = 0x2545f4914f6cdd1dull;
-	assert_int_equal(sx_machine_nested_place(&g->m, place, NULL, &err), 0);
 	code = guest_run(g);
 	assert_string_equal(g->said, "all well\n");
 	assert_int_equal(code, 0);
-	sx_nested_stats(g->m.nested.engine, &stats);
+	stats = nested_stats(g);
 	assert_true(stats.entries >= 1 && stats.l2_vms <= 16);
 	/* L1 had a number, the user has a sentence, and once. */
 	assert_int_equal(sx_nested_incident(g->m.nested.engine, &err), how == L1_NOWHERE);
@@ -81,12 +58,12 @@ static void pointers_to_nowhere(void **state)
 
 static void tables_at_random(void **state)
 {
-	unsigned before = mappings();
+	unsigned before = mappings_of("");
 
 	/* L2's first fetch always ends in an EPT violation or misconfiguration, or is good. */
 	assert_int_equal(harm(state, L1_TABLES, 500, 1), 500);
 	/* The allocator's own may come and go. */
-	assert_true(mappings() < before + 16);
+	assert_true(mappings_of("") < before + 16);
 }
 
 static void l2_reaches_only_what_it_was_given(void **state)
@@ -97,10 +74,10 @@ static void l2_reaches_only_what_it_was_given(void **state)
 
 static void launch_and_reset(void **state)
 {
-	unsigned before = mappings();
+	unsigned before = mappings_of("");
 
 	assert_int_equal(harm(state, L1_STORM, 200, 1), 200);
-	assert_true(mappings() < before + 16);
+	assert_true(mappings_of("") < before + 16);
 }
 
 static void memory_that_is_not_there(void **state)

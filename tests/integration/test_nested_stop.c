@@ -5,9 +5,8 @@
  *
  * test-timeout: 600 (a busy machine)
  */
-#include "tests/support/world.h"
+#include "tests/support/nested.h"
 
-#include <dirent.h>
 #include <string.h>
 
 #include "ipc/wire/types.h"
@@ -23,31 +22,12 @@ static struct l1_page *page_of(struct guest *g)
 /* The first guest of @w, anew. */
 static struct guest *build(struct world *w, enum sx_nested_place place, enum l1_case what)
 {
-	struct sx_machine_config config;
-	struct sx_error err = {0};
 	struct guest *g;
 
 	w->guests = 0;
-	config = world_config(w, "tests/l1_events");
-	config.nested = true;
-	config.argument = L1_CASE(what, 1);
-	g = guest_build_as(w, &config);
-	if (sx_machine_nested_place(&g->m, place, NULL, &err) < 0)
-		fail_msg("%s", err.text);
+	g = nested_build(w, "tests/l1_events", 1, L1_CASE(what, 1), place);
 	page_of(g)->count = 0;
 	return g;
-}
-
-static unsigned threads(void)
-{
-	DIR *d = opendir("/proc/self/task");
-	unsigned count = 0;
-
-	assert_non_null(d);
-	while (readdir(d))
-		count++;
-	closedir(d);
-	return count;
 }
 
 /* A thread that was joined is listed a little longer. */
@@ -56,14 +36,6 @@ static void want_threads(unsigned want)
 	for (unsigned i = 0; i < 10000 && threads() != want; i++)
 		pause_a_little();
 	assert_int_equal(threads(), want);
-}
-
-static uint64_t entries(struct guest *g)
-{
-	struct sx_nested_stats stats;
-
-	sx_nested_stats(g->m.nested.engine, &stats);
-	return stats.entries;
 }
 
 static void stop_and_destroy(struct guest *g)
@@ -82,7 +54,7 @@ static void once(struct world *w, enum sx_nested_place place, enum l1_case what)
 	struct guest *g = build(w, place, what);
 
 	guest_start(g);
-	while (!entries(g))
+	while (!nested_stats(g).entries)
 		pause_a_little();
 	while (what == L1_FOR_EVER && sx_load_relaxed(&page_of(g)->count) < 2)
 		pause_a_little();
@@ -149,7 +121,7 @@ static void while_it_waits_for_the_sidecore(void **state)
 		sx_sidecore_remove(sx_nested_poller(g->m.nested.engine, 0));
 		sx_store_release(&page_of(g)->wish, (uint64_t)L1_WISH_NOTHING);
 		pause_a_little();
-		assert_int_equal(entries(g), 0);
+		assert_int_equal(nested_stats(g).entries, 0);
 		stop_and_destroy(g);
 	}
 }
@@ -188,7 +160,7 @@ static void and_goes_on(void **state)
 	}
 	assert_string_equal(err.text, "");
 	assert_false(g->m.debug_exit.ended);
-	assert_true(entries(g) >= 10);
+	assert_true(nested_stats(g).entries >= 10);
 }
 
 int main(void)

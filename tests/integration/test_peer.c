@@ -3,7 +3,6 @@
  * Peers that answer, refuse, talk nonsense, die or hang; most are small scripts. And rte_ring
  * itself, where it was built.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -20,6 +19,7 @@
 #include <cmocka.h>
 
 #include "bench/peer.h"
+#include "tests/support/leaks.h"
 
 static char dir[] = "/tmp/test_peer.XXXXXX";
 
@@ -33,18 +33,6 @@ static int remove_dir(void **state)
 {
 	(void)state;
 	return rmdir(dir);
-}
-
-static unsigned open_files(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned count = 0;
-
-	assert_non_null(d);
-	while (readdir(d))
-		count++;
-	closedir(d);
-	return count;
 }
 
 /* Start a shell script as the peer "fake". */

@@ -12,15 +12,14 @@ cd "$(dirname "$0")/../.."
 need_host amd "micro-L2s in the emulated host"
 files=()
 for guest in l1_msr l1_cpuid; do
-	path=$(realpath "$BUILD/tests/guests/$guest")
-	files+=(--file "$path:$path")
+	files+=(--file "$BUILD/tests/guests/$guest:/lab/tests/guests/$guest")
 done
 for name in msr cpuid; do
 	files+=(--file "$BUILD/tests/integration/test_nested_$name")
 done
 status=0
 lab/lab amd --nested 0 --timeout 1700 "${files[@]}" -- \
-	sh -c './test_nested_msr && ./test_nested_cpuid' >"$tmp/log" 2>&1 || status=$?
+	env SX_BUILD_DIR=/lab sh -c './test_nested_msr && ./test_nested_cpuid' >"$tmp/log" 2>&1 || status=$?
 sed -n 's/^\[       OK \] \(.*\)/ok - micro-L2 on kvm-amd: \1/p' "$tmp/log"
 if [ "$status" != 0 ] || grep -q SKIPPED "$tmp/log"; then
 	not_ok "micro-L2 on kvm-amd" "exit status $status: $(grep -v 'OK \|RUN' "$tmp/log" | tail -n 5)"

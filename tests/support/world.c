@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tests/support/world.h"
 
-#include <dirent.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,32 +18,7 @@ const struct way way_split2 = {SX_SPLIT, 2, {SX_SPIN_PAUSE, 0}};
 const struct way way_sleep = {SX_SPLIT, 1, {SX_SPIN_HOT, IDLE_NS}};
 const struct way way_sleep2 = {SX_SPLIT, 2, {SX_SPIN_PAUSE, IDLE_NS}};
 
-/* ---- what is left behind ---- */
-
-unsigned open_files(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned count = 0;
-
-	assert_non_null(d);
-	while (readdir(d))
-		count++;
-	closedir(d);
-	return count;
-}
-
-unsigned file_mappings(void)
-{
-	FILE *f = fopen("/proc/self/maps", "re");
-	char line[4096];
-	unsigned count = 0;
-
-	assert_non_null(f);
-	while (fgets(line, sizeof(line), f))
-		count += strchr(line, '/') || strstr(line, "anon_inode");
-	fclose(f);
-	return count;
-}
+/* ---- sentences and time ---- */
 
 void want_sentence(const struct sx_error *err, const char *says)
 {
@@ -143,9 +117,10 @@ int world_teardown(void **state)
 void guest_path(const char *program, char *path, size_t size)
 {
 	bool of_tests = strncmp(program, "tests/", 6) == 0;
+	const char *build = getenv("SX_BUILD_DIR");
 
-	snprintf(path, size, SX_BUILD_DIR "/%sguests/%s", of_tests ? "tests/" : "",
-		 of_tests ? program + 6 : program);
+	snprintf(path, size, "%s/%sguests/%s", build ? build : SX_BUILD_DIR,
+		 of_tests ? "tests/" : "", of_tests ? program + 6 : program);
 }
 
 struct sx_machine_config world_config(struct world *w, const char *program)

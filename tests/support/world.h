@@ -20,6 +20,7 @@
 
 #include "cli/machine.h"
 #include "tests/guests/page.h"
+#include "tests/support/leaks.h"
 
 #define WORLD_GUESTS    2
 #define WORLD_SIDECORES 2
@@ -111,11 +112,7 @@ uint64_t guest_counter(struct guest *g, unsigned vcpu, const char *name);
 /* Leave the CPUs to the guest and its sidecores for a moment. */
 void pause_a_little(void);
 
-/* ---- what sets-up leave behind, and what they say ---- */
-
-/* Open descriptors of this process, and mappings that have a file's name. */
-unsigned open_files(void);
-unsigned file_mappings(void);
+/* ---- what set-ups say ---- */
 
 /* @err holds one sentence, as the conventions have it, with @says in it. */
 void want_sentence(const struct sx_error *err, const char *says);

@@ -15,6 +15,42 @@
 #include "ipc/wait.h"
 #include "ipc/wire/types.h"
 
+int sx_vcpu_open(const struct sx_kvm *kvm, int vm_fd, unsigned index, struct kvm_run **run,
+		 struct sx_stats *stats, struct sx_error *err)
+{
+	int rc, fd = sx_ioctl(vm_fd, KVM_CREATE_VCPU, (void *)(uintptr_t)index);
+
+	stats->fd = -1;
+	if (fd < 0)
+		return sx_fail(err, fd, "KVM cannot create vCPU %u (of at most %d): %s", index,
+			       kvm->max_vcpus, strerror(-fd));
+	*run = mmap(NULL, kvm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (*run == MAP_FAILED) {
+		rc = sx_fail(err, -errno, "cannot map the state of vCPU %u: %s", index,
+			     strerror(errno));
+		goto fail_fd;
+	}
+	if (kvm->has_stats) {
+		rc = sx_stats_open(stats, fd, err);
+		if (rc < 0)
+			goto fail_map;
+	}
+	return fd;
+
+fail_map:
+	munmap(*run, kvm->run_size);
+fail_fd:
+	close(fd);
+	return rc;
+}
+
+void sx_vcpu_close(const struct sx_kvm *kvm, int fd, struct kvm_run *run, struct sx_stats *stats)
+{
+	sx_stats_close(stats);
+	munmap(run, kvm->run_size);
+	close(fd);
+}
+
 int sx_vcpu_create(struct sx_vcpu *v, struct sx_vm *vm, unsigned index, struct sx_error *err)
 {
 	int rc;
@@ -22,40 +58,20 @@ int sx_vcpu_create(struct sx_vcpu *v, struct sx_vm *vm, unsigned index, struct s
 	memset(v, 0, sizeof(*v));
 	v->vm = vm;
 	v->index = index;
-	v->stats.fd = -1;
+	rc = sx_vcpu_open(vm->kvm, vm->fd, index, &v->run, &v->stats, err);
+	v->fd = rc < 0 ? -1 : rc;
+	if (rc < 0)
+		return rc;
 	pthread_mutex_init(&v->lent_lock, NULL);
-	v->fd = sx_ioctl(vm->fd, KVM_CREATE_VCPU, (void *)(uintptr_t)index);
-	if (v->fd < 0)
-		return sx_fail(err, v->fd, "KVM cannot create vCPU %u (of at most %d): %s", index,
-			       vm->kvm->max_vcpus, strerror(-v->fd));
-	v->run = mmap(NULL, vm->kvm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
-	if (v->run == MAP_FAILED) {
-		rc = sx_fail(err, -errno, "cannot map the state of vCPU %u: %s", index,
-			     strerror(errno));
-		goto fail_fd;
-	}
-	if (vm->kvm->has_stats) {
-		rc = sx_stats_open(&v->stats, v->fd, err);
-		if (rc < 0)
-			goto fail_map;
-	}
 	return 0;
-
-fail_map:
-	munmap(v->run, vm->kvm->run_size);
-fail_fd:
-	close(v->fd);
-	v->fd = -1;
-	return rc;
 }
 
 void sx_vcpu_destroy(struct sx_vcpu *v)
 {
 	if (v->fd < 0)
 		return;
-	sx_stats_close(&v->stats);
-	munmap(v->run, v->vm->kvm->run_size);
-	close(v->fd);
+	pthread_mutex_destroy(&v->lent_lock);
+	sx_vcpu_close(v->vm->kvm, v->fd, v->run, &v->stats);
 	v->fd = -1;
 }
 

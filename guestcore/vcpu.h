@@ -69,6 +69,14 @@ int sx_vcpu_create(struct sx_vcpu *v, struct sx_vm *vm, unsigned index, struct s
 void sx_vcpu_destroy(struct sx_vcpu *v);
 
 /*
+ * KVM's part of it, for other kinds of vCPU: number @index of the VM @vm_fd, with its shared page
+ * and its counters (@stats->fd -1 when this KVM offers none). Returns the descriptor.
+ */
+int sx_vcpu_open(const struct sx_kvm *kvm, int vm_fd, unsigned index, struct kvm_run **run,
+		 struct sx_stats *stats, struct sx_error *err);
+void sx_vcpu_close(const struct sx_kvm *kvm, int fd, struct kvm_run *run, struct sx_stats *stats);
+
+/*
  * Run the guest on the calling thread until it ends or is stopped. The thread is made an RCU
  * reader for the time of the call. Returns an enum sx_vcpu_end, or a negative errno with one
  * sentence about what the guest did: -EFAULT it crashed (triple fault), -ENXIO it touched an

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "guestcore/cpuid.h"
@@ -37,39 +36,23 @@ int sx_l2_vcpu_create(struct sx_l2_vcpu *v, const struct sx_kvm *kvm, const stru
 	int rc;
 
 	memset(v, 0, sizeof(*v));
-	v->stats.fd = -1;
-	v->run_size = kvm->run_size;
-	v->fd = sx_ioctl(sx_l2_vm_fd(vm), KVM_CREATE_VCPU, (void *)(uintptr_t)index);
-	if (v->fd < 0)
-		return sx_fail(err, v->fd, "KVM cannot create a vCPU for L2: %s", strerror(-v->fd));
-	v->run = mmap(NULL, v->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
-	if (v->run == MAP_FAILED) {
-		rc = sx_fail(err, -errno, "cannot map the state of L2's vCPU: %s", strerror(errno));
-		goto fail_fd;
-	}
-	if (kvm->has_stats) {
-		rc = sx_stats_open(&v->stats, v->fd, err);
-		if (rc < 0)
-			goto fail_map;
-	}
+	v->kvm = kvm;
+	rc = sx_vcpu_open(kvm, sx_l2_vm_fd(vm), index, &v->run, &v->stats, err);
+	v->fd = rc < 0 ? -1 : rc;
+	if (rc < 0)
+		return rc;
 	rc = prepare(v);
 	if (rc < 0) {
 		sx_fail(err, rc, "KVM does not give L2's first state: %s", strerror(-rc));
-		goto fail_stats;
+		goto fail;
 	}
 	v->mark = sx_l2_host_mark(v->fd, err);
-	if (v->mark < -1) {
-		rc = v->mark;
-		goto fail_stats;
-	}
-	return 0;
+	if (v->mark >= -1)
+		return 0;
+	rc = v->mark;
 
-fail_stats:
-	sx_stats_close(&v->stats);
-fail_map:
-	munmap(v->run, v->run_size);
-fail_fd:
-	close(v->fd);
+fail:
+	sx_vcpu_close(kvm, v->fd, v->run, &v->stats);
 	v->fd = -1;
 	return rc;
 }
@@ -78,12 +61,10 @@ void sx_l2_vcpu_destroy(struct sx_l2_vcpu *v)
 {
 	if (v->fd < 0)
 		return;
-	sx_stats_close(&v->stats);
 	free(v->xsave);
-	munmap(v->run, v->run_size);
 	if (v->mark >= 0)
 		close(v->mark);
-	close(v->fd);
+	sx_vcpu_close(v->kvm, v->fd, v->run, &v->stats);
 	v->fd = -1;
 }
 

@@ -10,7 +10,7 @@
 #ifndef SX_NESTED_L2_VCPU_H
 #define SX_NESTED_L2_VCPU_H
 
-#include "guestcore/stats.h"
+#include "guestcore/vcpu.h"
 #include "ipc/wire/vmx_line.h"
 #include "nested/l2_vm.h"
 
@@ -18,10 +18,10 @@ struct kvm_run;
 struct kvm_cpuid2;
 
 struct sx_l2_vcpu {
+	const struct sx_kvm *kvm;
 	int fd;
 	int mark; /* by which the host's module knows it; -1: it does not */
 	struct kvm_run *run;
-	size_t run_size;
 	struct sx_stats stats; /* fd -1 when this KVM offers none */
 	uint64_t guest;        /* whose it is, if it has a learned CPUID (nested_internal.h) */
 	bool fresh;            /* registers were never loaded */

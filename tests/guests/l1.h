@@ -67,6 +67,12 @@ static inline void l1_supervisor(struct l1 *l1)
 			      guest_vmread(&l1->v, fields[i]) & (i % 2 ? ~0x60ull : ~3ull));
 }
 
+/* A field of the current VMCS12 without the bits @clear, with the bits @set. */
+static inline void l1_change(struct l1 *l1, uint32_t field, uint64_t clear, uint64_t set)
+{
+	guest_vmwrite(&l1->v, field, (guest_vmread(&l1->v, field) & ~clear) | set);
+}
+
 static inline uint64_t *l1_gpr(struct l1 *l1, unsigned i)
 {
 	return &l1->v.line->cpu.gpr[i];

@@ -79,11 +79,6 @@ static void put(uint32_t field, uint64_t value)
 	guest_vmwrite(&l1.v, field, value);
 }
 
-static void change(uint32_t field, uint64_t clear, uint64_t set)
-{
-	put(field, (get(field) & ~clear) | set);
-}
-
 static void gate(uint64_t *idt, unsigned vector, const void *entry, uint64_t type)
 {
 	uint64_t at = (uintptr_t)entry;
@@ -126,10 +121,7 @@ static void begin_at_cpl0(void (*rip)(void))
 	put(SX_VMCS_GUEST_GDTR_BASE, (uintptr_t)gdt);
 	put(SX_VMCS_GUEST_GDTR_LIMIT, 4095);
 	put(SX_VMCS_GUEST_IDTR_BASE, (uintptr_t)new_idt(TRAP0));
-	put(SX_VMCS_GUEST_CS_AR, 0xa09b);
-	put(SX_VMCS_GUEST_SS_AR, 0xc093);
-	put(SX_VMCS_GUEST_CS_SEL, SX_GUEST_CS & ~3u);
-	put(SX_VMCS_GUEST_SS_SEL, SX_GUEST_SS & ~3u);
+	l1_supervisor(&l1);
 }
 
 /* ---- injection: 27.6 ---- */
@@ -244,7 +236,7 @@ static void interrupt_windows(uint64_t rounds)
 	for (uint64_t i = 1; i <= rounds; i++) {
 		put(SX_VMCS_GUEST_RIP, (uintptr_t)l2_cli);
 		put(SX_VMCS_GUEST_RFLAGS, 0x3202);
-		change(SX_VMCS_CPU_CONTROLS, 0, SX_CPU_INTR_WINDOW);
+		l1_change(&l1, SX_VMCS_CPU_CONTROLS, 0, SX_CPU_INTR_WINDOW);
 		l1_enter(&l1, SX_VMEXIT_INTR_WINDOW); /* open now: not one instruction */
 		GUEST_ASSERT(get(SX_VMCS_GUEST_RIP) == (uintptr_t)l2_cli);
 		GUEST_ASSERT(page->count == 2 * i - 2);
@@ -254,7 +246,7 @@ static void interrupt_windows(uint64_t rounds)
 		GUEST_ASSERT(get(SX_VMCS_GUEST_RIP) >= (uintptr_t)l2_after_sti);
 		GUEST_ASSERT(get(SX_VMCS_GUEST_RIP) <= (uintptr_t)l2_cli_out);
 		GUEST_ASSERT(get(SX_VMCS_GUEST_RFLAGS) & 0x200);
-		change(SX_VMCS_CPU_CONTROLS, SX_CPU_INTR_WINDOW, 0);
+		l1_change(&l1, SX_VMCS_CPU_CONTROLS, SX_CPU_INTR_WINDOW, 0);
 		l1_enter(&l1, SX_VMEXIT_IO);
 		GUEST_ASSERT(page->count == 2 * i);
 	}
@@ -263,7 +255,7 @@ static void interrupt_windows(uint64_t rounds)
 static void nmi_windows(uint64_t rounds)
 {
 	begin(l2_nmi);
-	change(SX_VMCS_PIN_CONTROLS, 0, SX_PIN_VIRTUAL_NMIS);
+	l1_change(&l1, SX_VMCS_PIN_CONTROLS, 0, SX_PIN_VIRTUAL_NMIS);
 	for (uint64_t i = 1; i <= rounds; i++) {
 		inject(SX_INTR_INFO(SX_INTR_NMI, 2), 0, 0);
 		l1_enter(&l1, SX_VMEXIT_IO);
@@ -271,10 +263,10 @@ static void nmi_windows(uint64_t rounds)
 		GUEST_ASSERT(l2_taken == i && l2_vector == 2);
 		GUEST_ASSERT(get(SX_VMCS_GUEST_INTERRUPTIBILITY) & SX_BLOCK_NMI);
 		l1_skip(&l1);
-		change(SX_VMCS_CPU_CONTROLS, 0, SX_CPU_NMI_WINDOW);
+		l1_change(&l1, SX_VMCS_CPU_CONTROLS, 0, SX_CPU_NMI_WINDOW);
 		l1_enter(&l1, SX_VMEXIT_NMI_WINDOW); /* after its IRET */
 		GUEST_ASSERT(!(get(SX_VMCS_GUEST_INTERRUPTIBILITY) & SX_BLOCK_NMI));
-		change(SX_VMCS_CPU_CONTROLS, SX_CPU_NMI_WINDOW, 0);
+		l1_change(&l1, SX_VMCS_CPU_CONTROLS, SX_CPU_NMI_WINDOW, 0);
 	}
 }
 
@@ -286,7 +278,7 @@ static void tpr_shadow(uint64_t rounds)
 	volatile uint8_t *vtpr = apic + 0x80;
 
 	begin_at_cpl0(l2_cr8);
-	change(SX_VMCS_CPU_CONTROLS, 0, SX_CPU_TPR_SHADOW);
+	l1_change(&l1, SX_VMCS_CPU_CONTROLS, 0, SX_CPU_TPR_SHADOW);
 	put(SX_VMCS_VIRTUAL_APIC, (uintptr_t)apic);
 	for (uint64_t i = 1; i <= rounds; i++) {
 		put(SX_VMCS_GUEST_RIP, (uintptr_t)l2_cr8);

@@ -52,20 +52,6 @@ static void put(uint32_t field, uint64_t value)
 	guest_vmwrite(&l1.v, field, value);
 }
 
-static void change(uint32_t field, uint64_t clear, uint64_t set)
-{
-	put(field, (get(field) & ~clear) | set);
-}
-
-/* HLT, and the HLT state at an entry (27.3.1.5), want it. */
-static void at_cpl0(void)
-{
-	put(SX_VMCS_GUEST_CS_AR, 0xa09b);
-	put(SX_VMCS_GUEST_SS_AR, 0xc093);
-	put(SX_VMCS_GUEST_CS_SEL, SX_GUEST_CS & ~3u);
-	put(SX_VMCS_GUEST_SS_SEL, SX_GUEST_SS & ~3u);
-}
-
 /* ---- L1's own interrupts ---- */
 
 static void on_irq(void)
@@ -148,7 +134,7 @@ static void acknowledge(uint64_t rounds)
 static void without_acknowledge(uint64_t rounds)
 {
 	begin(l2_loop);
-	change(SX_VMCS_EXIT_CONTROLS, SX_EXITC_ACK_INTR, 0);
+	l1_change(&l1, SX_VMCS_EXIT_CONTROLS, SX_EXITC_ACK_INTR, 0);
 	for (uint64_t i = 1; i <= rounds; i++) {
 		wish(L1_WISH_IRQ, 1);
 		l1_enter(&l1, SX_VMEXIT_EXT_INTR);
@@ -185,7 +171,7 @@ static void apic_timer(uint64_t rounds)
 static void held_off(uint64_t rounds)
 {
 	begin(l2_loop);
-	change(SX_VMCS_PIN_CONTROLS, 0, SX_PIN_PREEMPTION_TIMER);
+	l1_change(&l1, SX_VMCS_PIN_CONTROLS, 0, SX_PIN_PREEMPTION_TIMER);
 	put(SX_VMCS_GUEST_PREEMPTION_TIMER, 3000000);
 	l1.v.line->vector = NAMED_VECTOR;
 	for (uint64_t i = 1; i <= rounds; i++) {
@@ -215,8 +201,8 @@ static void to_l2(uint64_t rounds)
 {
 	guest_handle(boot->vector, on_l2_irq);
 	begin(l2_loop);
-	change(SX_VMCS_PIN_CONTROLS, SX_PIN_EXT_INTR, 0);
-	change(SX_VMCS_EXIT_CONTROLS, SX_EXITC_ACK_INTR, 0);
+	l1_change(&l1, SX_VMCS_PIN_CONTROLS, SX_PIN_EXT_INTR, 0);
+	l1_change(&l1, SX_VMCS_EXIT_CONTROLS, SX_EXITC_ACK_INTR, 0);
 	for (uint64_t i = 1; i <= rounds; i++) {
 		wish(L1_WISH_IRQ, 1);
 		l1_enter(&l1, SX_VMEXIT_IO);
@@ -236,7 +222,7 @@ static void nmi_to_l2(uint64_t rounds)
 {
 	guest_handle(2, on_l2_nmi);
 	begin(l2_loop);
-	change(SX_VMCS_PIN_CONTROLS, SX_PIN_NMI, 0);
+	l1_change(&l1, SX_VMCS_PIN_CONTROLS, SX_PIN_NMI, 0);
 	for (uint64_t i = 1; i <= rounds; i++) {
 		wish(L1_WISH_NMI, 1);
 		l1_enter(&l1, SX_VMEXIT_IO);
@@ -256,7 +242,7 @@ static void by_line(uint64_t rounds, uint32_t activity)
 	guest_handle(boot->vector, on_irq_tell);
 	begin(l2_loop);
 	if (activity)
-		at_cpl0();
+		l1_supervisor(&l1);
 	l1.v.line->vector = NAMED_VECTOR;
 	for (uint64_t i = 1; i <= rounds; i++) {
 		wish(L1_WISH_IRQ, 0);
@@ -286,7 +272,7 @@ static void timer(uint64_t rounds)
 	uint64_t ran, left;
 
 	begin(l2_loop);
-	change(SX_VMCS_PIN_CONTROLS, 0, SX_PIN_PREEMPTION_TIMER);
+	l1_change(&l1, SX_VMCS_PIN_CONTROLS, 0, SX_PIN_PREEMPTION_TIMER);
 	put(SX_VMCS_GUEST_PREEMPTION_TIMER, 0);
 	for (uint64_t i = 0; i < rounds; i++) {
 		l1_enter(&l1, SX_VMEXIT_PREEMPTION_TIMER);
@@ -301,8 +287,8 @@ static void timer(uint64_t rounds)
 		GUEST_ASSERT(get(SX_VMCS_GUEST_PREEMPTION_TIMER) == 3000000);
 	}
 	begin(l2_port);
-	change(SX_VMCS_PIN_CONTROLS, 0, SX_PIN_PREEMPTION_TIMER);
-	change(SX_VMCS_EXIT_CONTROLS, 0, SX_EXITC_SAVE_TIMER);
+	l1_change(&l1, SX_VMCS_PIN_CONTROLS, 0, SX_PIN_PREEMPTION_TIMER);
+	l1_change(&l1, SX_VMCS_EXIT_CONTROLS, 0, SX_EXITC_SAVE_TIMER);
 	put(SX_VMCS_GUEST_PREEMPTION_TIMER, UINT32_MAX);
 	for (uint64_t i = 0; i < rounds; i++) {
 		left = get(SX_VMCS_GUEST_PREEMPTION_TIMER);
@@ -322,7 +308,7 @@ static void timer(uint64_t rounds)
 static void halted(uint64_t rounds)
 {
 	begin(l2_loop);
-	at_cpl0();
+	l1_supervisor(&l1);
 	l1.v.line->vector = NAMED_VECTOR;
 	for (uint64_t i = 1; i <= rounds; i++) {
 		put(SX_VMCS_GUEST_ACTIVITY, SX_ACTIVITY_HLT);
@@ -330,15 +316,16 @@ static void halted(uint64_t rounds)
 		l1_enter(&l1, SX_VMEXIT_EXT_INTR);
 		GUEST_ASSERT(get(SX_VMCS_GUEST_ACTIVITY) == SX_ACTIVITY_HLT);
 		wait_for(&irqs, i);
-		change(SX_VMCS_PIN_CONTROLS, 0, SX_PIN_PREEMPTION_TIMER);
+		l1_change(&l1, SX_VMCS_PIN_CONTROLS, 0, SX_PIN_PREEMPTION_TIMER);
 		put(SX_VMCS_GUEST_PREEMPTION_TIMER, 100000);
 		l1_enter(&l1, SX_VMEXIT_PREEMPTION_TIMER);
 		GUEST_ASSERT(get(SX_VMCS_GUEST_ACTIVITY) == SX_ACTIVITY_HLT);
-		change(SX_VMCS_PIN_CONTROLS, SX_PIN_PREEMPTION_TIMER, 0);
-		change(SX_VMCS_CPU_CONTROLS, 0, SX_CPU_INTR_WINDOW); /* 27.7.5: open in HLT too */
+		l1_change(&l1, SX_VMCS_PIN_CONTROLS, SX_PIN_PREEMPTION_TIMER, 0);
+		l1_change(&l1, SX_VMCS_CPU_CONTROLS, 0,
+			  SX_CPU_INTR_WINDOW); /* 27.7.5: open in HLT too */
 		l1_enter(&l1, SX_VMEXIT_INTR_WINDOW);
 		GUEST_ASSERT(get(SX_VMCS_GUEST_ACTIVITY) == SX_ACTIVITY_HLT);
-		change(SX_VMCS_CPU_CONTROLS, SX_CPU_INTR_WINDOW, 0);
+		l1_change(&l1, SX_VMCS_CPU_CONTROLS, SX_CPU_INTR_WINDOW, 0);
 		GUEST_ASSERT(page->count == 0);
 	}
 }
@@ -347,13 +334,13 @@ static void hlt(uint64_t rounds)
 {
 	begin(l2_hlt);
 	l1.v.line->vector = NAMED_VECTOR;
-	at_cpl0();
+	l1_supervisor(&l1);
 	for (uint64_t i = 1; i <= rounds; i++) {
 		l1_enter(&l1, SX_VMEXIT_HLT);
 		GUEST_ASSERT(get(SX_VMCS_EXIT_INSN_LENGTH) == 1);
 		GUEST_ASSERT(get(SX_VMCS_GUEST_RIP) == (uintptr_t)l2_after_hlt - 1);
 		GUEST_ASSERT(get(SX_VMCS_GUEST_ACTIVITY) == SX_ACTIVE);
-		change(SX_VMCS_CPU_CONTROLS, SX_CPU_HLT, 0);
+		l1_change(&l1, SX_VMCS_CPU_CONTROLS, SX_CPU_HLT, 0);
 		wish(L1_WISH_IRQ, 0);
 		l1_enter(&l1, SX_VMEXIT_EXT_INTR);
 		wait_for(&irqs, i);
@@ -363,7 +350,7 @@ static void hlt(uint64_t rounds)
 		put(SX_VMCS_GUEST_ACTIVITY, SX_ACTIVE);
 		l1_enter(&l1, SX_VMEXIT_IO);
 		l1_skip(&l1);
-		change(SX_VMCS_CPU_CONTROLS, 0, SX_CPU_HLT);
+		l1_change(&l1, SX_VMCS_CPU_CONTROLS, 0, SX_CPU_HLT);
 	}
 	GUEST_ASSERT(page->count == 2 * rounds);
 }
@@ -372,7 +359,7 @@ static void for_ever(uint32_t activity)
 {
 	begin(l2_loop);
 	if (activity)
-		at_cpl0();
+		l1_supervisor(&l1);
 	put(SX_VMCS_GUEST_ACTIVITY, activity);
 	l1_enter(&l1, SX_VMEXIT_EXT_INTR);
 }

@@ -25,7 +25,8 @@ LAB_BOOT_CFLAGS := -std=gnu11 -Os $(LAB_WARN) -I. -m32 -march=i386 -ffreestandin
 
 LAB_HEADERS := $(wildcard lab/*.h lab/*/*.h)
 LAB_HOST    := $(addprefix lab/host/,run.c console.c emulator.c frames.c write_all.c)
-LAB_INIT    := $(addprefix lab/guest/,init.c channel.c results.c)
+LAB_INIT    := $(addprefix lab/guest/,init.c channel.c hold.c results.c)
+LAB_CHECK   := $(addprefix lab/guest/,kvmcheck.c hold.c)
 LAB_K       := $(LAB_BUILD)/$(LAB_KERNEL)
 LAB_VMLINUZ := $(LAB_KERNEL_ROOT)/boot/vmlinuz-$(LAB_KERNEL)
 LAB_DEP     := $(LAB_KERNEL_ROOT)/lib/modules/$(LAB_KERNEL)/modules.dep
@@ -46,8 +47,8 @@ $(LAB_BUILD)/mkboot: lab/host/mkboot.c $(LAB_HEADERS) | $(LAB_BUILD)
 $(LAB_BUILD)/init: $(LAB_INIT) $(LAB_HEADERS) | $(LAB_BUILD)
 	$(CC) $(LAB_CFLAGS) -static -o $@ $(LAB_INIT)
 	strip $@
-$(LAB_BUILD)/kvmcheck: lab/guest/kvmcheck.c | $(LAB_BUILD)
-	$(CC) $(LAB_CFLAGS) -static -o $@ $<
+$(LAB_BUILD)/kvmcheck: $(LAB_CHECK) $(LAB_HEADERS) | $(LAB_BUILD)
+	$(CC) $(LAB_CFLAGS) -static -o $@ $(LAB_CHECK)
 	strip $@
 
 $(LAB_BUILD)/loader.bin: lab/boot/start.S lab/boot/load.c lab/boot/load.ld $(LAB_HEADERS) | $(LAB_BUILD)

@@ -12,6 +12,10 @@ lab-check: ## Boot both emulated hosts: KVM runs a guest, exit statuses and file
 	@BUILD=$(BUILD) lab/check.sh amd
 	@BUILD=$(BUILD) lab/check.sh intel
 
+# For guests in which KVM runs; needs no kernel package.
+$(BUILD)/lab/kvmcheck: lab/guest/kvmcheck.c lab/guest/hold.c lab/guest/hold.h
+	@mkdir -p $(@D) && flock $(@D)/.lock $(MAKE) -s -f lab/build.mk LAB_KERNEL=none LAB_BUILD=$(@D) $@
+
 # --- kernel modules ------------------------------------------------------------------------------
 
 # For which kernel: by default that of the emulated hosts. KERNEL_HEADERS=/lib/modules/$(uname -r)/build

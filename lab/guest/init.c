@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "lab/guest/channel.h"
+#include "lab/guest/hold.h"
 #include "lab/guest/results.h"
 #include "lab/wire.h"
 
@@ -135,6 +136,20 @@ static void load_module(const char *line)
 		fail("the host's kernel refuses the module %s: %s", line, strerror(errno));
 	close(fd);
 	free(path);
+}
+
+/* A host without KVM has nothing to hold. */
+static void hold_kvm(void)
+{
+	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	int rc;
+
+	if (fd < 0)
+		return;
+	rc = sx_hold_kvm(fd);
+	if (rc < 0)
+		fail("the host's KVM does not make a VM: %s", strerror(-rc));
+	close(fd);
 }
 
 static void read_plan(struct plan *plan)
@@ -375,6 +390,7 @@ int main(void)
 	set_environment();
 	read_plan(&plan);
 	follow_plan(&plan);
+	hold_kvm();
 	sx_channel_send(SX_LAB_UP, NULL, 0);
 
 	status = plan.shell.ws_row ? run_shell(&plan) : run_command(&plan);

@@ -2,6 +2,9 @@
 /*
  * Says what /dev/kvm offers, and proves it: a guest of three instructions writes a byte to a port
  * and halts. Exit status 0 when all of that works, else 1 and a sentence.
+ *
+ * `kvmcheck --hold` does what a host's init does (hold.h), says "held" and stays until it is
+ * killed: for a guest in which KVM runs.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +17,8 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "lab/guest/hold.h"
 
 #define GUEST_ADDRESS 0x1000
 #define GUEST_SIZE    0x1000
@@ -145,12 +150,28 @@ static int run_guest(int fd)
 	return run->exit_reason == KVM_EXIT_HLT;
 }
 
-int main(void)
+static _Noreturn void hold(int fd)
+{
+	int rc = sx_hold_kvm(fd);
+
+	if (rc < 0) {
+		errno = -rc;
+		fail("KVM does not make a VM");
+	}
+	puts("held");
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+
+int main(int argc, char **argv)
 {
 	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 
 	if (fd < 0)
 		fail("cannot open /dev/kvm");
+	if (argc > 1 && strcmp(argv[1], "--hold") == 0)
+		hold(fd);
 	printf("kvm: api %d\n", kvm(fd, "KVM_GET_API_VERSION", KVM_GET_API_VERSION, 0));
 	printf("cores: %ld\n", sysconf(_SC_NPROCESSORS_ONLN));
 	print_parameter("kvm_amd");

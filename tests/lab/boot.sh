@@ -15,7 +15,7 @@ split='--mode split --wait pause:100'
 boot() {
 	local name=$1 append=$2 status=0
 	shift 2
-	timeout "${limit:-600}" ./splitx run "$@" --stats=json \
+	timeout -k 30 "${limit:-600}" ./splitx run "$@" --stats=json \
 		--append "console=ttyS0 quiet panic=-1 $append" \
 		>"/tmp/out/$name.out" 2>"/tmp/out/$name.err" || status=$?
 	echo "$status" >"/tmp/out/$name.status"

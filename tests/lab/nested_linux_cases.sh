@@ -11,7 +11,7 @@
 fast='noxsave nokaslr mitigations=off init_on_alloc=0 cryptomgr.notests tsc=reliable no_timer_check'
 fast="$fast audit=0 lsm=capability psi=0 nowatchdog random.trust_cpu=on cgroup_disable=memory"
 l1='--initrd l1.cpio --kernel vmlinux --memory 640M --vcpus 2'
-limit=1500
+limit=400
 
 cat /sys/module/kvm_amd/parameters/nested
 boot plain "$fast plain=yes" --mode trap $l1

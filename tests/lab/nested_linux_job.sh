@@ -11,6 +11,20 @@ insmod /bin/splitx_vmx.ko 2>/dev/null && echo "guest: splitx_vmx is loaded"
 while read -r module; do
 	insmod "/bin/kvm/$module" && echo "guest: $module is loaded"
 done </bin/kvm/order
+# With one core only while the kernel patches itself (docs/lab.md, "Quirks").
+other_cores() { # 0|1
+	for core in /sys/devices/system/cpu/cpu[1-9]; do
+		echo "$1" >"$core/online"
+	done
+}
+other_cores 0
+kvmcheck --hold >/tmp/held &
+holder=$!
+until grep -qx held /tmp/held; do
+	kill -0 $holder || exit
+	sleep 0.1
+done
+other_cores 1
 echo "guest: vmx flags $(sed -n 's/^vmx flags.*: //p' /proc/cpuinfo | sort -u)"
 printf '%s\n' 'l2_pio 100' go go 'l2_mmio 100' go go end | l1 | sed 's/^splitx-bench:/guest:/'
 if [ -n "${linux-}" ]; then
@@ -18,6 +32,9 @@ if [ -n "${linux-}" ]; then
 		--append "console=ttyS0 quiet panic=-1 ${l2_append-}" 2>&1
 	echo "guest: Linux as L2 ended with $?"
 fi
+other_cores 0
+kill $holder
+wait $holder
 rmmod kvm_intel kvm splitx_vmx && echo "guest: all is unloaded"
 # What a kernel says when something is wrong with it.
 bad='WARNING:|BUG:|Oops|Call Trace|soft lockup|rcu.*stall|unchecked MSR|splitx_vmx: the engine'

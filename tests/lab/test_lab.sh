@@ -8,7 +8,8 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 # Its own build, so that what is left behind can be counted while others use the hosts.
-export BUILD=${BUILD:-build}/test-lab
+programs=${BUILD:-build}
+export BUILD=$programs/test-lab
 mkdir -p "$BUILD"
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
@@ -195,6 +196,14 @@ test_shell() {
 	check "amd: a shell takes its input and ends with its status" 4 '*# *'
 }
 
+# The end of the other VMs, too, must not be the end of the host.
+test_storm() {
+	local storm=$programs/tests/lab/host_storm
+	[ -x "$storm" ] || { skip "amd: VMs come and go" "there is no $storm; make build-lab builds it" && return; }
+	lab amd --timeout 400 --file "$storm" -- ./host_storm 200
+	check "amd: VMs come and go while other cores work" 0 '*storm: 200 VMs*'
+}
+
 build_bare() {
 	cc -m32 -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack \
 		-o "$tmp/bare" tests/lab/bare.S
@@ -226,6 +235,7 @@ for host in amd intel; do
 		test_side_by_side
 		test_killed
 		test_shell
+		test_storm
 	fi
 	nothing_left "$host: no file is left behind"
 done

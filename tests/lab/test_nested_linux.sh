@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# test-timeout: 3600
+# test-timeout: 1500
 #
 # An unmodified Debian kernel as L1 on an AMD host whose KVM offers no nesting: with splitx_vmx.ko
 # its kvm-intel.ko runs a bare L2 for an ordinary user of KVM, trapped and split.
@@ -22,11 +22,11 @@ lab/guestfs.sh "$tmp/l2.job" "$tmp/l2.cpio"
 lab/kernel.sh vmlinux "$version" "$tmp/vmlinux"
 strip -o "$tmp/splitx" "$BUILD/splitx"
 strip --strip-unneeded -R .BTF -o "$tmp/splitx_vmx.ko" "$module"
-lab/guestfs.sh --file "$tmp/splitx_vmx.ko" --file "$tmp/kvm" --file "$BUILD/linux/l1" \
+lab/guestfs.sh --file "$BUILD/lab/kvmcheck" --file "$tmp/splitx_vmx.ko" --file "$tmp/kvm" --file "$BUILD/linux/l1" \
 	--file "$tmp/splitx" --file "$tmp/vmlinux" --file "$tmp/l2.cpio" \
 	tests/lab/nested_linux_job.sh "$tmp/l1.cpio"
 
-in_host amd --nested 0 --timeout 3400 --memory 3072 --file "$tmp/l1.cpio" \
+in_host amd --nested 0 --timeout 1300 --memory 3072 --file "$tmp/l1.cpio" \
 	--file tests/lab/nested_linux_cases.sh -- sh nested_linux_cases.sh
 
 holds "the host offers no nesting" grep -qx '# [0N]' <(sed 's/^/# /' "$tmp/log")

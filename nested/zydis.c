@@ -24,6 +24,28 @@ static void init(const struct sx_vmx_cpu *cpu, ZydisDecoder *decoder)
 		ZydisDecoderInit(decoder, ZYDIS_MACHINE_MODE_LEGACY_16, stack);
 }
 
+/*
+ * ModR/M with mod 0 and a SIB byte with base 5: a displacement and no base, whatever REX.B is (SDM
+ * Vol. 2A, table 2-5). With 32-bit addresses and REX.B Zydis 4 makes R13D of it, and forgets the
+ * displacement (mended upstream by pull request 593).
+ */
+static void mend_no_base(const ZydisDecodedInstruction *zi, ZydisDecodedOperand *operands)
+{
+	if (!(zi->attributes & ZYDIS_ATTRIB_HAS_MODRM) || zi->raw.modrm.mod != 0 ||
+	    zi->raw.modrm.rm != 4 || zi->raw.sib.base != 5)
+		return;
+	for (unsigned i = 0; i < zi->operand_count; i++) {
+		ZydisDecodedOperandMem *mem = &operands[i].mem;
+
+		if (operands[i].type != ZYDIS_OPERAND_TYPE_MEMORY ||
+		    mem->base != ZYDIS_REGISTER_R13D)
+			continue;
+		mem->base = ZYDIS_REGISTER_NONE;
+		mem->disp.has_displacement = ZYAN_TRUE;
+		mem->disp.value = zi->raw.disp.value;
+	}
+}
+
 int sx_zydis_decode(const struct sx_vmx_cpu *cpu, const void *bytes, size_t len,
 		    ZydisDecodedInstruction *zi, ZydisDecodedOperand *operands)
 {
@@ -34,7 +56,10 @@ int sx_zydis_decode(const struct sx_vmx_cpu *cpu, const void *bytes, size_t len,
 	status = ZydisDecoderDecodeFull(&decoder, bytes, len, zi, operands);
 	if (status == ZYDIS_STATUS_NO_MORE_DATA && len < SX_VMX_MAX_INSN)
 		return -ENODATA;
-	return ZYAN_SUCCESS(status) ? 0 : -EILSEQ;
+	if (ZYAN_FAILED(status))
+		return -EILSEQ;
+	mend_no_base(zi, operands);
+	return 0;
 }
 
 uint8_t sx_zydis_gpr(ZydisRegister reg)

@@ -3,7 +3,7 @@
  * What a kernel's #UD or #GP handler has to know of the instruction that raised it: is it one of
  * VMX (SDM Vol. 3C, chapter 31) or a MOV to CR4, and where are its operands? 64-bit mode only.
  *
- * Freestanding: splitx_vmx.ko includes it, and its unit test.
+ * Freestanding: splitx_vmx.ko includes it, and its tests.
  */
 #ifndef SX_WIRE_VMX_INSN_H
 #define SX_WIRE_VMX_INSN_H
@@ -27,8 +27,9 @@ struct sx_insn {
 struct sx_insn_cursor {
 	const uint8_t *at, *end;
 	uint8_t rex;
-	uint8_t size; /* 1: 66H */
-	uint8_t rep;  /* F2H or F3H, the last of them */
+	uint8_t size;   /* 1: 66H */
+	uint8_t narrow; /* 1: 67H, addresses have 32 bits */
+	uint8_t rep;    /* F2H or F3H, the last of them */
 	uint8_t segment;
 };
 
@@ -45,12 +46,21 @@ static inline int sx_insn_take(struct sx_insn_cursor *c, unsigned n, int64_t *va
 	return 1;
 }
 
+/*
+ * A REX prefix that is not right before the opcode does not count (SDM Vol. 2A, 2.2.1), nor do
+ * segment prefixes but FS's and GS's (Vol. 1, 3.4.2.1).
+ */
 static inline int sx_insn_prefixes(struct sx_insn_cursor *c)
 {
 	for (; c->at < c->end; c->at++) {
+		uint8_t rex = 0;
+
 		switch (*c->at) {
 		case 0x66:
 			c->size = 1;
+			break;
+		case 0x67:
+			c->narrow = 1;
 			break;
 		case 0xf2:
 		case 0xf3:
@@ -64,12 +74,14 @@ static inline int sx_insn_prefixes(struct sx_insn_cursor *c)
 		case 0x2e:
 		case 0x36:
 		case 0x3e:
-			break; /* no segment bases in 64-bit mode */
+			break;
 		default:
-			if ((*c->at & 0xf0) == 0x40)
-				c->rex = *c->at++;
-			return c->at < c->end;
+			if ((*c->at & 0xf0) != 0x40)
+				return 1;
+			rex = *c->at;
+			break;
 		}
+		c->rex = rex;
 	}
 	return 0;
 }
@@ -188,6 +200,8 @@ static inline int sx_insn_decode(const uint8_t *bytes, unsigned have, uint64_t r
 	insn->length = (uint8_t)(c.at - bytes);
 	if (relative)
 		insn->address += rip + insn->length;
+	if (c.narrow)
+		insn->address = (uint32_t)insn->address;
 	return 1;
 }
 

@@ -35,6 +35,7 @@ struct sx_virtio_net_pair {
 	int wake_fd;  /* the back end's; -1: none */
 
 	uint64_t look_at;  /* TSC: the back end is looked at again; see net_rx.c */
+	uint32_t untimed;  /* so many empty looks come without a look at the clock */
 	unsigned large;    /* so many more looks expect a large frame */
 	uint32_t held_len; /* a frame that waits in `bounce`; 0: none */
 	struct virtio_net_hdr_v1 held_hdr;

@@ -130,6 +130,10 @@ unsigned sx_vq_split_pop(struct sx_virtqueue *vq, struct sx_vq_chain *chain, uns
 		vq->inflight++;
 		vq->order++;
 	}
+	/* Most drivers go through their table in order. */
+	if (i)
+		vq->likely =
+			(uint16_t)(chain[i - 1].id + chain[i - 1].readable + chain[i - 1].writable);
 	return i;
 }
 

@@ -263,7 +263,7 @@ static int add_targets(struct suite *s, struct sx_error *err)
 
 static int add_figures(struct suite *s, struct sx_error *err)
 {
-	uint64_t pingpong, entry;
+	uint64_t pingpong = 0, entry = 0;
 	int rc = sx_samples_percentile(&s->pingpong, 500, &pingpong);
 
 	if (rc == 0)

@@ -19,8 +19,8 @@
 
 #define MAX_STEPS 256
 #define MEMORY    (1u << 20)
-#define DATA      (256u << 10) /* of it, for what is sent */
-#define SLOT      (16u << 10)  /* and for each buffer that is posted */
+#define DATA      (256u << 10)  /* of it, for what is sent */
+#define SLOT      (16ull << 10) /* and for each buffer that is posted */
 #define RING      16
 #define PROGRAMS  8
 #define CID       3u

@@ -89,7 +89,8 @@ static void vmcss(void)
 		} else {
 			guest_vmx_fill(&l1.v, l2_ports, l1.stack_top, eptp);
 			for (unsigned k = 0; k < 1 + i / 2 % 4; k++)
-				vmcs->slot[draw() % SX_VMCS12_SLOTS] = draw() >> (draw() % 64);
+				vmcs->slot[draw() % (uint64_t)SX_VMCS12_SLOTS] =
+					draw() >> (draw() % 64);
 			/* It has to come back by itself, and to stay where it is. */
 			sx_vmcs12_set(vmcs, SX_VMCS_EPTP, eptp);
 			sx_vmcs12_set(vmcs, SX_VMCS_GUEST_RIP, (uintptr_t)l2_ports);
@@ -118,7 +119,7 @@ static void write_over(void)
 {
 	seed = page->seed;
 	while (!stop) {
-		uint64_t slot = draw() % SX_VMCS12_SLOTS;
+		uint64_t slot = draw() % (uint64_t)SX_VMCS12_SLOTS;
 
 		/* Not where L2 begins: one that never comes back is no test. */
 		if (target && slot != SX_VMCS_SLOT(SX_VMCS_GUEST_RIP) &&
@@ -239,7 +240,7 @@ static void nowhere(void)
 	uint64_t eptp = guest_ept_identity(t, boot->memory);
 
 	guest_ept_map_page(t, boot->twin);
-	t[6 * 512 + boot->twin / 4096 % 512] += 1ull << 20;
+	t[6ul * 512 + boot->twin / 4096 % 512] += 1ull << 20;
 	guest_vmx_load(&l1.v, l1.scratch);
 	guest_vmx_fill(&l1.v, l2_reads, l1.stack_top, eptp);
 	*l1_gpr(&l1, 6) = boot->twin;

@@ -16,7 +16,7 @@
 
 void guest_vmx_open(struct guest_vmx *v, const struct sx_boot_info *boot, unsigned vcpu)
 {
-	uint8_t *at = (uint8_t *)(uintptr_t)boot->vmx_lines + vcpu * SX_LINE_STRIDE;
+	uint8_t *at = (uint8_t *)(uintptr_t)boot->vmx_lines + (size_t)vcpu * SX_LINE_STRIDE;
 	struct sx_line_cpu *cpu;
 
 	GUEST_ASSERT(boot->vmx_lines != 0);

@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "ipc/rcu.h"
 #include "ipc/thread.h"
@@ -12,8 +13,31 @@
 
 /* Turns without a message after which whoever shares the core, if anybody does, may have it. */
 #define PATIENCE 20000u
+#define NAP_NS   50000
 
-/* Polls its line for ever: the core is L2's, and nothing else is to be done on it. */
+/*
+ * There was no message. Where L1 has a current VMCS its next entry is waited for; where it has none
+ * there is no L2 to be run, and the core is others' for a while.
+ */
+static unsigned rest(const struct sx_l1 *l1, unsigned idle)
+{
+	const struct timespec nap = {.tv_nsec = NAP_NS};
+
+	if (idle < PATIENCE) {
+		sx_pause();
+		return idle + 1;
+	}
+	if (l1->vmx.current != SX_VMX_NONE) {
+		sched_yield();
+		return 0;
+	}
+	rcu_thread_offline();
+	nanosleep(&nap, NULL);
+	rcu_thread_online();
+	return idle;
+}
+
+/* Polls its line: while there is an L2, nothing else is to be done on its core. */
 static void *core_main(void *arg)
 {
 	struct sx_l1 *l1 = arg;
@@ -22,14 +46,7 @@ static void *core_main(void *arg)
 	sx_rcu_register();
 	/* Pairs with the release in stop_core(). */
 	while (!sx_load_acquire(&l1->stop)) {
-		if (sx_l1_poll(l1)) {
-			idle = 0;
-		} else if (++idle > PATIENCE) {
-			sched_yield();
-			idle = 0;
-		} else {
-			sx_pause();
-		}
+		idle = sx_l1_poll(l1) ? 0 : rest(l1, idle);
 		rcu_quiescent_state();
 	}
 	sx_rcu_unregister();

@@ -96,7 +96,12 @@ void vmx_settle(struct vmx_cpu *c)
 /* Handlers run with the kernel's XCR0: it may save more state than L2 has enabled. */
 static const struct sx_cell *await_exit(struct vmx_cpu *c, u32 n)
 {
-	u64 xcr0 = c->line->cpu.xcr0;
+	/*
+	 * L2's. It is asked of the processor: the line's registers are L0's by now, and L2 may have
+	 * left already, with an XCR0 there even where this kernel does without XSAVE and XSETBV
+	 * raises #UD.
+	 */
+	u64 xcr0 = host_xcr0 ? xgetbv(XCR_XFEATURE_ENABLED_MASK) : 0;
 
 	if (xcr0 != host_xcr0)
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, host_xcr0);

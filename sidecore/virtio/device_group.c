@@ -225,15 +225,15 @@ unsigned sx_virtio_group_turn(void *group)
 
 	if (__builtin_expect(sx_load_relaxed(&g->attention), 0))
 		work = attend(g);
+	/* First: it may take back what woke us, and what comes later wakes us again. */
+	if (dev->ops->poll)
+		work += dev->ops->poll(dev, g->index);
 	for (unsigned i = 0; i < g->running; i++) {
 		struct sx_virtqueue *vq = g->queue[i];
 
 		work += look(g, vq);
 		broken |= vq->broken;
 	}
-	/* After the queues: what they sent may have an answer already. */
-	if (dev->ops->poll)
-		work += dev->ops->poll(dev, g->index);
 	if (work)
 		flush(g);
 	if (!dev->env.polled)

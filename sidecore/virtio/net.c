@@ -98,12 +98,6 @@ static unsigned poll(struct sx_virtio_device *dev, unsigned group)
 	return n;
 }
 
-/* Trap mode: nobody else looks at what came with, or because of, what was sent. */
-static unsigned answer_at_once(struct sx_virtio_net_pair *p)
-{
-	return p->net->dev.env.polled ? 0 : poll(&p->net->dev, p->index);
-}
-
 static unsigned control(struct sx_virtio_net *net, struct sx_virtqueue *vq)
 {
 	unsigned n = sx_net_control(net, vq);
@@ -124,9 +118,11 @@ static unsigned process(struct sx_virtio_device *dev, struct sx_virtqueue *vq)
 	if (vq->index == sx_net_control_queue(net))
 		return control(net, vq);
 	if (vq->index % 2 == 0)
-		return answer_at_once(p);
+		return dev->env.polled ? 0 : poll(dev, p->index);
 	n = sx_net_transmit(p, vq);
-	answer_at_once(p);
+	/* What was sent may have an answer already; and in trap mode nobody else would look. */
+	if (n || !dev->env.polled)
+		poll(dev, p->index);
 	return n;
 }
 

@@ -11,15 +11,16 @@
 
 #define KINDS (SX_HOST_CR0 | SX_HOST_CR4 | SX_HOST_XSETBV | SX_HOST_HYPERCALL)
 
-int sx_l2_host_mark(int vcpu, struct sx_error *err)
+int sx_l2_host_mark(int vcpu, int *mark, struct sx_error *err)
 {
 	struct sx_error why = {0};
-	int mark = sx_hostmod_mark(vcpu, KINDS, &why);
+	int rc = sx_hostmod_mark(vcpu, KINDS, &why);
 
+	*mark = rc < 0 ? -1 : rc;
 	/* It is optional, and not everyone may use it: no word of that. */
-	if (mark == -ENOENT || mark == -EACCES)
-		return -1;
-	return mark < 0 ? sx_fail(err, mark, "%s", why.text) : mark;
+	if (rc >= 0 || rc == -ENOENT || rc == -EACCES)
+		return 0;
+	return sx_fail(err, rc, "%s", why.text);
 }
 
 /* L2's CR0 becomes @cr0: with it comes or goes IA-32e mode (SDM Vol. 3A, 9.8.5). */

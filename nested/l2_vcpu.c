@@ -46,10 +46,9 @@ int sx_l2_vcpu_create(struct sx_l2_vcpu *v, const struct sx_kvm *kvm, const stru
 		sx_fail(err, rc, "KVM does not give L2's first state: %s", strerror(-rc));
 		goto fail;
 	}
-	v->mark = sx_l2_host_mark(v->fd, err);
-	if (v->mark >= -1)
+	rc = sx_l2_host_mark(v->fd, &v->mark, err);
+	if (rc == 0)
 		return 0;
-	rc = v->mark;
 
 fail:
 	sx_vcpu_close(kvm, v->fd, v->run, &v->stats);

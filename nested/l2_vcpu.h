@@ -47,8 +47,11 @@ void sx_cpu_from_regs(const struct kvm_regs *r, struct sx_vmx_cpu *cpu);
 void sx_cpu_to_sregs(const struct sx_vmx_cpu *cpu, struct kvm_sregs *s);
 void sx_cpu_from_sregs(struct kvm_sregs *s, struct sx_vmx_cpu *cpu);
 
-/* l2_host.c: have the host's module let a vCPU's hidden exits out; -1: there is none. */
-int sx_l2_host_mark(int vcpu, struct sx_error *err);
+/*
+ * l2_host.c: have the host's module let a vCPU's hidden exits out. @mark is the descriptor that
+ * keeps it so, or -1 where there is no module for us. Returns 0, or a negative errno.
+ */
+int sx_l2_host_mark(int vcpu, int *mark, struct sx_error *err);
 
 int sx_l2_vcpu_create(struct sx_l2_vcpu *v, const struct sx_kvm *kvm, const struct sx_l2_vm *vm,
 		      unsigned index, struct sx_error *err);

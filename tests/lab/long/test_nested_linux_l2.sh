@@ -4,8 +4,8 @@
 #
 # A whole Linux as L2 of an unmodified Linux, on an AMD host whose KVM offers no nesting: Debian's
 # kernel comes to its init and switches itself off, and L1's kernel has no complaint. Trapped only:
-# in the other places two cores wait for each other, which emulated ones do too slowly for that. In
-# parallel L2 is a bare one.
+# in the other places it was not seen to come so far (docs/nested-linux.md). In parallel L2 is a
+# bare one.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 # shellcheck source=tests/lab/nested_linux.sh

@@ -262,9 +262,10 @@ static int check_config(const struct sx_machine_config *c, struct sx_error *err)
 	if (c->memory % PAGE || c->memory < least_memory(c->vcpus) ||
 	    c->memory > SX_MICROGUEST_MAX_MEMORY)
 		return sx_fail(err, -EINVAL,
-			       "a micro-guest with %u vCPUs has %" PRIu64
+			       "a micro-guest with %u vCPU%s has %" PRIu64
 			       " MiB to 3 GiB of memory; change --memory",
-			       c->vcpus, (least_memory(c->vcpus) >> 20) + 1);
+			       c->vcpus, c->vcpus == 1 ? "" : "s",
+			       (least_memory(c->vcpus) >> 20) + 1);
 	if (c->sidecore_count > SX_MACHINE_MAX_SIDECORES)
 		return sx_fail(err, -EINVAL, "a machine uses at most %d sidecores; name fewer",
 			       SX_MACHINE_MAX_SIDECORES);

@@ -152,6 +152,26 @@ static void hold_kvm(void)
 	close(fd);
 }
 
+/*
+ * The kernel has started with one core, so that all that it patches while it starts, and with its
+ * first VM, is patched before another core could translate it: docs/lab.md, "Quirks".
+ */
+static void start_other_cores(void)
+{
+	long cores = sysconf(_SC_NPROCESSORS_CONF);
+
+	for (long core = 1; core < cores; core++) {
+		char path[64];
+		int fd;
+
+		snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%ld/online", core);
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+		if (fd < 0 || write(fd, "1", 1) != 1)
+			fail("the host cannot start its core %ld: %s", core, strerror(errno));
+		close(fd);
+	}
+}
+
 static void read_plan(struct plan *plan)
 {
 	struct stat status;
@@ -391,6 +411,7 @@ int main(void)
 	read_plan(&plan);
 	follow_plan(&plan);
 	hold_kvm();
+	start_other_cores();
 	sx_channel_send(SX_LAB_UP, NULL, 0);
 
 	status = plan.shell.ws_row ? run_shell(&plan) : run_command(&plan);

@@ -32,8 +32,7 @@ static unsigned shift_of(unsigned depth)
 	return 12 + 9 * (LEVELS - 1 - depth);
 }
 
-/* 29.3.2: with accessed and dirty flags, accesses to L2's paging structures count as writes. */
-static unsigned effective_access(uint64_t eptp, const struct sx_ept12_access *a)
+unsigned sx_ept12_effective(uint64_t eptp, const struct sx_ept12_access *a)
 {
 	if (a->access && a->paging_walk && (eptp & SX_EPTP_AD))
 		return a->access | SX_ACCESS_READ | SX_ACCESS_WRITE;
@@ -180,7 +179,7 @@ enum sx_ept12_outcome sx_ept12_translate(struct sx_vmx *vmx, uint64_t eptp,
 					 struct sx_ept12_map *map, struct sx_vmx_exit *exit)
 {
 	struct walk w = {.access = access};
-	unsigned effective = effective_access(eptp, access);
+	unsigned effective = sx_ept12_effective(eptp, access);
 	enum sx_ept12_outcome outcome = SX_EPT12_VIOLATION;
 
 	if (!(access->gpa >> 48)) /* 29.3.2: nothing is mapped beyond what four levels reach */

@@ -40,6 +40,12 @@ struct sx_ept12_map {
 };
 
 /*
+ * The rights that @access needs. 29.3.2: with accessed and dirty flags, accesses to L2's paging
+ * structures count as writes.
+ */
+unsigned sx_ept12_effective(uint64_t eptp, const struct sx_ept12_access *access);
+
+/*
  * Translate by the structures under @eptp, which passed sx_vmx_enter(). Sets accessed and dirty
  * flags where EPTP bit 6 asks for it, and logs to the PML buffer of the snapshot where its controls
  * ask for it. @map is filled when mapped; @exit's reason, qualification and addresses otherwise.

@@ -107,8 +107,13 @@ static void refuse(struct sx_cell *reply, int error)
 /* What L1 may read of its own state, before the reply that publishes it. */
 static void tell(struct sx_l1 *l1)
 {
-	l1->line->current_vmcs = l1->vmx.current;
-	l1->line->on = l1->vmx.on;
+	struct sx_vmx_line *line = l1->line;
+
+	/* Seldom new, and L1 reads the cache line for each VMREAD. */
+	if (sx_load_relaxed(&line->current_vmcs) != l1->vmx.current)
+		sx_store_relaxed(&line->current_vmcs, l1->vmx.current);
+	if (sx_load_relaxed(&line->on) != l1->vmx.on)
+		sx_store_relaxed(&line->on, (uint32_t)l1->vmx.on);
 }
 
 /* Pairs with the acquire in sx_producer_replied(); then, for the kicking thread, in undecided(). */

@@ -63,7 +63,7 @@ void sx_l2_replay(struct sx_l1 *l1)
 	uint8_t bytes[2] = {0};
 
 	if (l1->state.event.info & SX_INTR_VALID &&
-	    sx_l2_fetch(l1, l1->state.cpu.rip, bytes, sizeof(bytes)) > 0 &&
+	    sx_l2_fetch(l1, sx_vmx_linear_rip(&l1->state.cpu), bytes, sizeof(bytes)) > 0 &&
 	    raises(bytes, &l1->state.event)) {
 		l1->state.event = (struct sx_vmx_event){0};
 		l1->state.cpu.activity = SX_ACTIVE;

@@ -93,7 +93,7 @@ static enum sx_l2_next exit_no_emulation(struct sx_l1 *l1, struct sx_vmx_exit *e
 	if (next != SX_L2_BROKEN)
 		return next;
 	*exit = (struct sx_vmx_exit){0};
-	len = sx_l2_fetch(l1, l1->state.cpu.rip, bytes, sizeof(bytes));
+	len = sx_l2_fetch(l1, sx_vmx_linear_rip(&l1->state.cpu), bytes, sizeof(bytes));
 	if (sx_vmx_decode(&l1->state.cpu, bytes, len, &insn) == 0) {
 		sx_vmx_insn_exit(&l1->state.cpu, &insn, exit);
 		return by_verdict(sx_vmx_on_insn(&l1->vmx, exit->reason, exit));
@@ -105,7 +105,7 @@ static enum sx_l2_next exit_no_emulation(struct sx_l1 *l1, struct sx_vmx_exit *e
  * A KVM that delivers events in software takes an IDT that it has no page for as L2's own fault,
  * and in the end as a triple fault.
  */
-static enum sx_l2_next exit_shutdown(struct sx_l1 *l1, struct sx_vmx_exit *exit)
+enum sx_l2_next sx_l2_exit_shutdown(struct sx_l1 *l1, struct sx_vmx_exit *exit)
 {
 	enum sx_l2_next next = exit_fault(l1, NULL, exit);
 
@@ -151,7 +151,7 @@ enum sx_l2_next sx_l2_exit(struct sx_l1 *l1, struct sx_l2_vcpu *v, int rc, struc
 	case KVM_EXIT_HLT:
 		return exit_insn(l1, SX_VMEXIT_HLT, 1, exit);
 	case KVM_EXIT_SHUTDOWN:
-		return exit_shutdown(l1, exit);
+		return sx_l2_exit_shutdown(l1, exit);
 	case KVM_EXIT_X86_RDMSR:
 	case KVM_EXIT_X86_WRMSR:
 		return sx_l2_exit_msr(l1, v, exit);

@@ -14,6 +14,8 @@ static bool l1_address(struct sx_l1 *l1, uint64_t gpa, uint64_t *l1_gpa)
 	struct sx_vmx_exit exit = {0};
 	struct sx_ept12_map map;
 
+	if (sx_l2_vm_find(l1->l2->vm, gpa, SX_ACCESS_READ, l1_gpa))
+		return true;
 	if (!l1->state.eptp) {
 		*l1_gpa = gpa;
 		return true;
@@ -38,6 +40,7 @@ size_t sx_l2_fetch(struct sx_l1 *l1, uint64_t linear, void *to, size_t len)
 {
 	size_t done = 0;
 
+	pthread_mutex_lock(&l1->l2->lock);
 	while (done < len) {
 		size_t part = 4096 - ((linear + done) & 4095);
 		struct sx_paging_result at;
@@ -50,14 +53,16 @@ size_t sx_l2_fetch(struct sx_l1 *l1, uint64_t linear, void *to, size_t len)
 			break;
 		done += part;
 	}
+	pthread_mutex_unlock(&l1->l2->lock);
 	return done;
 }
 
 /* ---- the instruction ---- */
 
+#define MAX_BACK 4u
+
 struct io_insn {
 	unsigned length;
-	bool after; /* KVM has left it behind */
 	bool string, rep, immediate;
 };
 
@@ -94,24 +99,43 @@ static bool decode(const struct sx_vmx_io *io, const uint8_t *bytes, size_t len,
 	return true;
 }
 
-/* The longest instruction that ends just before RIP, or the one at RIP. */
-static bool find(struct sx_l1 *l1, const struct sx_vmx_io *io, bool after, struct io_insn *insn)
-{
-	uint64_t rip = l1->state.cpu.rip;
-	uint8_t bytes[SX_VMX_MAX_INSN];
-	size_t len;
+/* What lies around RIP: an instruction of one prefix, opcode and port may have ended there. */
+struct around_rip {
+	uint8_t bytes[MAX_BACK + SX_VMX_MAX_INSN];
+	size_t begin, end; /* of what could be read */
+};
 
-	if (!after) {
-		len = sx_l2_fetch(l1, rip, bytes, sizeof(bytes));
-		return decode(io, bytes, len, insn);
-	}
-	for (unsigned back = 4; back > 0; back--) {
-		len = sx_l2_fetch(l1, rip - back, bytes, back);
-		if (decode(io, bytes, len, insn) && insn->length == back) {
-			insn->after = true;
+static void look_around(struct sx_l1 *l1, struct around_rip *around)
+{
+	uint64_t rip = sx_vmx_linear_rip(&l1->state.cpu);
+
+	around->begin = 0;
+	around->end = sx_l2_fetch(l1, rip - MAX_BACK, around->bytes, sizeof(around->bytes));
+	if (around->end >= MAX_BACK)
+		return;
+	around->begin = MAX_BACK;
+	around->end = MAX_BACK + sx_l2_fetch(l1, rip, around->bytes + MAX_BACK, SX_VMX_MAX_INSN);
+}
+
+static bool saw_all(const struct around_rip *around)
+{
+	return around->begin == 0 && around->end == sizeof(around->bytes);
+}
+
+static bool at_rip(const struct around_rip *around, const struct sx_vmx_io *io,
+		   struct io_insn *insn)
+{
+	return decode(io, around->bytes + MAX_BACK, around->end - MAX_BACK, insn);
+}
+
+/* The longest that ends just before RIP. */
+static bool before_rip(const struct around_rip *around, const struct sx_vmx_io *io,
+		       struct io_insn *insn)
+{
+	for (size_t at = around->begin; at < MAX_BACK; at++)
+		if (decode(io, around->bytes + at, MAX_BACK - at, insn) &&
+		    insn->length == MAX_BACK - at)
 			return true;
-		}
-	}
 	return false;
 }
 
@@ -136,13 +160,21 @@ static void undo_string(struct sx_vmx_cpu *cpu, const struct kvm_run *run, bool 
 		cpu->gpr[SX_RCX] += run->io.count;
 }
 
+/* KVM has left it behind; L1 is shown L2 before it. */
+static void step_back(struct sx_vmx_cpu *cpu, const struct kvm_run *run, const struct io_insn *insn)
+{
+	cpu->rip -= insn->length;
+	if (insn->string)
+		undo_string(cpu, run, insn->rep);
+}
+
 /*
  * KVM stands before the instruction and steps over it when it is finished; where it emulates
- * (string instructions; CPL 0 on some), it has left an OUT behind already. Finishing it tells
+ * (string instructions; all of them on some), it has left an OUT behind already. Finishing it tells
  * which, and how long the instruction is.
  */
-static bool locate(struct sx_l1 *l1, struct sx_l2_vcpu *v, const struct sx_vmx_io *io,
-		   struct io_insn *insn)
+static bool finish(struct sx_l1 *l1, struct sx_l2_vcpu *v, const struct sx_vmx_io *io,
+		   const struct around_rip *around, struct io_insn *insn)
 {
 	struct sx_vmx_cpu *cpu = &l1->state.cpu;
 	uint64_t rdi = cpu->gpr[SX_RDI], length;
@@ -158,12 +190,36 @@ static bool locate(struct sx_l1 *l1, struct sx_l2_vcpu *v, const struct sx_vmx_i
 		};
 		return true;
 	}
-	if (!find(l1, io, length == 0, insn))
+	if (length)
+		return at_rip(around, io, insn);
+	if (!before_rip(around, io, insn))
 		return false;
-	if (insn->after) {
-		cpu->rip -= insn->length;
-		if (insn->string)
-			undo_string(cpu, v->run, insn->rep);
+	step_back(cpu, v->run, insn);
+	return true;
+}
+
+/*
+ * To know an OUT by its bytes spares a KVM_RUN: one lies either at RIP, and KVM stands before it,
+ * or before RIP, and nothing is left to be finished. An IN is not taken so: KVM may have to be
+ * given the value.
+ */
+static bool locate(struct sx_l1 *l1, struct sx_l2_vcpu *v, const struct sx_vmx_io *io,
+		   struct io_insn *insn)
+{
+	struct around_rip around;
+	struct io_insn behind;
+	bool is_behind;
+
+	look_around(l1, &around);
+	is_behind = before_rip(&around, io, &behind);
+	if (io->in || v->run->io.count != 1 || !saw_all(&around) ||
+	    at_rip(&around, io, insn) == is_behind || (is_behind ? behind : *insn).string)
+		return finish(l1, v, io, &around, insn);
+	if (is_behind) {
+		*insn = behind;
+		step_back(&l1->state.cpu, v->run, insn);
+	} else {
+		sx_l2_vcpu_leave(v, &l1->state.cpu);
 	}
 	return true;
 }

@@ -58,9 +58,22 @@ static void pending_first(struct sx_l1 *l1, struct sx_vmx_exit *exit)
 		*exit = first;
 }
 
+/*
+ * A KVM that delivers events in software gives up what it cannot deliver for a triple fault, and
+ * may be interrupted before it says so. L2 then stands where it stood, with the event to come.
+ */
+static void restore_event(struct sx_l1 *l1, const struct sx_l2_vcpu *v,
+			  const struct sx_vmx_event *event)
+{
+	if (l1->state.cpu.rip == v->loaded.rip &&
+	    l1->state.cpu.gpr[SX_RSP] == v->loaded.gpr[SX_RSP])
+		l1->state.event = *event;
+}
+
 /* Enter L2, which is active or becomes so by the event that it takes. As step(). */
 static int run(struct sx_l1 *l1, struct sx_l2_vcpu *v, bool delivering, struct sx_vmx_exit *exit)
 {
+	const struct sx_vmx_event event = l1->state.event;
 	enum sx_l2_next next;
 	int rc;
 
@@ -79,7 +92,12 @@ static int run(struct sx_l1 *l1, struct sx_l2_vcpu *v, bool delivering, struct s
 	else
 		sx_l2_vcpu_save(v, &l1->state);
 	sx_l2_save_tpr(l1, v);
-	next = sx_l2_exit(l1, v, rc, exit);
+	if (rc == -EINTR && sx_l2_vcpu_shuts_down(v)) {
+		restore_event(l1, v, &event);
+		next = sx_l2_exit_shutdown(l1, exit);
+	} else {
+		next = sx_l2_exit(l1, v, rc, exit);
+	}
 	if (next == SX_L2_LEAVES)
 		pending_first(l1, exit);
 	return next == SX_L2_BROKEN ? -EIO : (int)next;

@@ -43,9 +43,12 @@ enum sx_ept12_outcome sx_l2_translate(struct sx_vmx *vmx, uint64_t eptp,
 bool sx_l2_touch_physical(struct sx_l2_touch *touch, const struct sx_ept12_access *access,
 			  uint64_t *l1)
 {
+	uint64_t eptp = touch->state->eptp;
 	struct sx_ept12_map map;
 
-	switch (sx_l2_translate(touch->vmx, touch->state->eptp, access, &map, touch->exit)) {
+	if (sx_l2_vm_find(touch->vm, access->gpa, sx_ept12_effective(eptp, access), l1))
+		return true;
+	switch (sx_l2_translate(touch->vmx, eptp, access, &map, touch->exit)) {
 	case SX_EPT12_MAPPED:
 		break;
 	case SX_EPT12_RETRY:

@@ -227,7 +227,9 @@ static void to_events(const struct sx_vmx_guest_state *state, struct kvm_vcpu_ev
 	uint32_t blocking = state->cpu.interruptibility;
 	uint8_t vector = event->info & 0xff;
 
-	*e = (struct kvm_vcpu_events){.flags = KVM_VCPUEVENT_VALID_SHADOW};
+	*e = (struct kvm_vcpu_events){
+		.flags = KVM_VCPUEVENT_VALID_SHADOW | (e->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT),
+	};
 	if (blocking & SX_BLOCK_STI)
 		e->interrupt.shadow |= KVM_X86_SHADOW_INT_STI;
 	if (blocking & SX_BLOCK_MOV_SS)
@@ -261,12 +263,37 @@ static void to_events(const struct sx_vmx_guest_state *state, struct kvm_vcpu_ev
 	}
 }
 
-/* Would KVM, which has @have, do anything else if it were given @want? */
+static bool same_exception(const struct kvm_vcpu_events *a, const struct kvm_vcpu_events *b)
+{
+	if (a->exception.injected != b->exception.injected ||
+	    a->exception.pending != b->exception.pending)
+		return false;
+	if (!a->exception.injected && !a->exception.pending)
+		return true;
+	return a->exception.nr == b->exception.nr &&
+	       a->exception.has_error_code == b->exception.has_error_code &&
+	       a->exception.error_code == b->exception.error_code;
+}
+
+static bool same_interrupt(const struct kvm_vcpu_events *a, const struct kvm_vcpu_events *b)
+{
+	if (a->interrupt.injected != b->interrupt.injected ||
+	    a->interrupt.shadow != b->interrupt.shadow)
+		return false;
+	return !a->interrupt.injected ||
+	       (a->interrupt.nr == b->interrupt.nr && a->interrupt.soft == b->interrupt.soft);
+}
+
+/*
+ * Would KVM, which has @have, do anything else if it were given @want? If not it is left alone: it
+ * does not tell of a software exception that it is about to deliver (KVM_GET_VCPU_EVENTS leaves
+ * #BP and #OF out), and forgets that when it is given events.
+ */
 static bool same_events(const struct kvm_vcpu_events *want, const struct kvm_vcpu_events *have)
 {
-	return memcmp(&want->exception, &have->exception, sizeof(want->exception)) == 0 &&
-	       memcmp(&want->interrupt, &have->interrupt, sizeof(want->interrupt)) == 0 &&
-	       memcmp(&want->nmi, &have->nmi, sizeof(want->nmi)) == 0;
+	return same_exception(want, have) && same_interrupt(want, have) &&
+	       memcmp(&want->nmi, &have->nmi, sizeof(want->nmi)) == 0 &&
+	       want->triple_fault.pending == have->triple_fault.pending;
 }
 
 static uint32_t soft_or_hard(uint8_t vector)
@@ -298,9 +325,13 @@ static struct sx_vmx_event from_events(const struct kvm_vcpu_events *e, uint32_t
 void sx_l2_vcpu_load(struct sx_l2_vcpu *v, const struct sx_vmx_guest_state *state)
 {
 	struct kvm_sync_regs *have = &v->run->s.regs;
-	struct kvm_sync_regs want = *have;
+	struct kvm_sync_regs want;
 	uint64_t dirty = 0;
 
+	if (v->unfinished && v->unfinished_at == sx_vmx_linear_rip(&state->cpu))
+		sx_l2_vcpu_flush(v);
+	v->unfinished = false;
+	want = *have;
 	sx_cpu_to_regs(&state->cpu, &want.regs);
 	to_sregs(v, &state->cpu, &want.sregs);
 	to_events(state, &want.events);
@@ -349,6 +380,13 @@ void sx_l2_vcpu_save(struct sx_l2_vcpu *v, struct sx_vmx_guest_state *state)
 	v->tpr = (uint8_t)v->run->cr8;
 }
 
+bool sx_l2_vcpu_shuts_down(const struct sx_l2_vcpu *v)
+{
+	const struct kvm_vcpu_events *e = &v->run->s.regs.events;
+
+	return (e->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT) && e->triple_fault.pending;
+}
+
 void sx_l2_vcpu_forget(struct sx_l2_vcpu *v)
 {
 	v->lost = true;
@@ -387,6 +425,12 @@ uint64_t sx_l2_vcpu_exits(struct sx_l2_vcpu *v)
 	if (v->fd < 0 || v->stats.fd < 0 || sx_stats_read(&v->stats) < 0)
 		return 0;
 	return sx_stats_get(&v->stats, "exits");
+}
+
+void sx_l2_vcpu_leave(struct sx_l2_vcpu *v, const struct sx_vmx_cpu *cpu)
+{
+	v->unfinished = true;
+	v->unfinished_at = sx_vmx_linear_rip(cpu);
 }
 
 /* ---- time: KVM_VCPU_TSC_CTRL ---- */

@@ -30,6 +30,8 @@ struct sx_l2_vcpu {
 	uint64_t tsc_offset; /* as KVM was last told */
 	bool tsc_known;
 	uint8_t tpr;              /* CR8 as L2 has it */
+	bool unfinished;          /* sx_l2_vcpu_leave() */
+	uint64_t unfinished_at;   /* the linear address of RIP then */
 	struct sx_vmx_cpu loaded; /* what struct sx_vmx_cpu holds and KVM does not */
 	struct sx_line_cpu live;  /* state beyond the VMCS, as KVM has it */
 	uint32_t live_known;      /* SX_LIVE_... of it */
@@ -72,6 +74,12 @@ void sx_l2_vcpu_load(struct sx_l2_vcpu *v, const struct sx_vmx_guest_state *stat
  */
 void sx_l2_vcpu_save(struct sx_l2_vcpu *v, struct sx_vmx_guest_state *state);
 
+/*
+ * After a run that was interrupted: has L2 come to a triple fault, of which the next run would
+ * tell? False on a KVM that does not say (before Linux 6.1).
+ */
+bool sx_l2_vcpu_shuts_down(const struct sx_l2_vcpu *v);
+
 /* KVM has reset it: nothing is known of what KVM has. */
 void sx_l2_vcpu_forget(struct sx_l2_vcpu *v);
 
@@ -83,6 +91,12 @@ int sx_l2_vcpu_run(struct sx_l2_vcpu *v);
  */
 void sx_l2_vcpu_flush(struct sx_l2_vcpu *v);
 uint64_t sx_l2_vcpu_rip(const struct sx_l2_vcpu *v);
+/*
+ * The same for nothing, for an OUT that KVM stands before: at the next run KVM steps over it only
+ * if RIP is then still there (kvm_is_linear_rip() of Linux 5.1 and later). Where L1 wants just
+ * that, sx_l2_vcpu_load() finishes it first. @cpu: L2 as it came out.
+ */
+void sx_l2_vcpu_leave(struct sx_l2_vcpu *v, const struct sx_vmx_cpu *cpu);
 
 /* KVM's count of its exits so far; 0 where it counts none. */
 uint64_t sx_l2_vcpu_exits(struct sx_l2_vcpu *v);

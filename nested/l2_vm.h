@@ -56,6 +56,12 @@ int sx_l2_vm_map(struct sx_l2_vm *vm, uint64_t gpa, const struct sx_ept12_map *m
 bool sx_l2_vm_has(const struct sx_l2_vm *vm, uint64_t gpa, const struct sx_ept12_map *map);
 
 /*
+ * Where the page at @gpa is mapped to, if that is with all of @rights. It is as a processor's
+ * cached translation: L1 may have changed EPT12 since, and did not say so.
+ */
+bool sx_l2_vm_find(const struct sx_l2_vm *vm, uint64_t gpa, unsigned rights, uint64_t *l1);
+
+/*
  * INVEPT, or another change that L1 made known: every page that is mapped is looked up under
  * @eptp again, and those that now lead elsewhere, or nowhere, lost rights, or lost an accessed or
  * dirty flag that L2 must set again, go. Others stay.

@@ -206,6 +206,8 @@ enum sx_l2_next {
 };
 enum sx_l2_next sx_l2_exit(struct sx_l1 *l1, struct sx_l2_vcpu *v, int rc,
 			   struct sx_vmx_exit *exit);
+/* L2 came to a triple fault, or KVM takes something else for one. */
+enum sx_l2_next sx_l2_exit_shutdown(struct sx_l1 *l1, struct sx_vmx_exit *exit);
 /* L2 takes exception @vector, or it exits. */
 enum sx_l2_next sx_l2_raise(struct sx_l1 *l1, uint8_t vector, struct sx_vmx_exit *exit);
 

@@ -94,6 +94,12 @@ static inline bool sx_vmx_is_64bit(const struct sx_vmx_cpu *cpu)
 	return (cpu->efer & SX_X86_EFER_LMA) && (cpu->seg[SX_SEG_CS].ar & SX_AR_L);
 }
 
+/* Vol. 1 3.3.4: outside 64-bit mode the base of CS counts. */
+static inline uint64_t sx_vmx_linear_rip(const struct sx_vmx_cpu *cpu)
+{
+	return sx_vmx_is_64bit(cpu) ? cpu->rip : (uint32_t)(cpu->seg[SX_SEG_CS].base + cpu->rip);
+}
+
 enum sx_vmx_access {
 	SX_ACCESS_READ = 1,
 	SX_ACCESS_WRITE = 2,

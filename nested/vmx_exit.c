@@ -165,17 +165,35 @@ static void save_rest(struct sx_vmx *vmx, const struct sx_vmx_guest_state *l2,
 
 static void write_slot(const struct sx_vmx *vmx, uint32_t encoding)
 {
-	sx_vmcs_store(vmx, vmx->current, encoding, sx_vmcs12_get(&vmx->v12, encoding));
+	uint64_t value = sx_vmcs12_get(&vmx->v12, encoding);
+
+	if (sx_vmcs_load(vmx, vmx->current, encoding) != value)
+		sx_vmcs_store(vmx, vmx->current, encoding, value);
 }
 
-/* Exit information (type 1) and guest state (type 2) are neighbours in the layout: one write. */
+/* Exit information (type 1) and guest state (type 2) are neighbours in the layout. */
+#define SAVED_AT                            \
+	(offsetof(struct sx_vmcs12, slot) + \
+	 sizeof(uint64_t) * SX_VMCS12_GROUP_SLOTS * 4 * SX_TYPE_EXIT_INFO)
+#define SAVED_SIZE (sizeof(uint64_t) * SX_VMCS12_GROUP_SLOTS * 4 * 2)
+#define HALF_LINE  (SX_CACHE_LINE / 2u) /* the area begins in the middle of a cache line */
+
+/* What is there already is not written: L1's core would have to fetch the line again. */
+static void write_saved(const struct sx_vmx *vmx)
+{
+	const uint8_t *want = (const uint8_t *)&vmx->v12 + SAVED_AT;
+	uint8_t have[SAVED_SIZE];
+
+	_Static_assert(SAVED_AT % HALF_LINE == 0 && SAVED_SIZE % HALF_LINE == 0, "whole halves");
+	read_l1(vmx, vmx->current + SAVED_AT, have, SAVED_SIZE);
+	for (size_t at = 0; at < SAVED_SIZE; at += HALF_LINE)
+		if (memcmp(have + at, want + at, HALF_LINE) != 0)
+			write_l1(vmx, vmx->current + SAVED_AT + at, want + at, HALF_LINE);
+}
+
 void sx_vmx_write_back(const struct sx_vmx *vmx)
 {
-	const size_t first = (size_t)SX_VMCS12_GROUP_SLOTS * 4 * SX_TYPE_EXIT_INFO;
-	const size_t count = (size_t)SX_VMCS12_GROUP_SLOTS * 4 * 2;
-
-	write_l1(vmx, vmx->current + offsetof(struct sx_vmcs12, slot) + 8 * first,
-		 &vmx->v12.slot[first], 8 * count);
+	write_saved(vmx);
 	write_slot(vmx, SX_VMCS_ENTRY_CONTROLS);
 	write_slot(vmx, SX_VMCS_ENTRY_INTR_INFO);
 	if (cpu2_controls(vmx) & SX_CPU2_VMFUNC)

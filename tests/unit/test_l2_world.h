@@ -45,15 +45,25 @@ struct sx_l2_vm {
 	int error;    /* what mapping fails with */
 	bool walks_in_software;
 	uint8_t rights[L2_PAGES]; /* of what is mapped; 0: not */
+	uint64_t l1[L2_PAGES];    /* where to */
 	unsigned maps;
 };
 
-bool sx_l2_vm_has(const struct sx_l2_vm *vm, uint64_t gpa, const struct sx_ept12_map *map)
+bool sx_l2_vm_find(const struct sx_l2_vm *vm, uint64_t gpa, unsigned rights, uint64_t *l1)
 {
 	uint64_t page = gpa / 0x1000;
 
-	return vm->has_all || (page < L2_PAGES && vm->rights[page] &&
-			       !(map->rights & ~(unsigned)vm->rights[page]));
+	if (page >= L2_PAGES || !vm->rights[page] || (rights & ~(unsigned)vm->rights[page]))
+		return false;
+	*l1 = vm->l1[page] | (gpa & 0xfff);
+	return true;
+}
+
+bool sx_l2_vm_has(const struct sx_l2_vm *vm, uint64_t gpa, const struct sx_ept12_map *map)
+{
+	uint64_t l1;
+
+	return vm->has_all || sx_l2_vm_find(vm, gpa, map->rights, &l1);
 }
 
 int sx_l2_vm_map(struct sx_l2_vm *vm, uint64_t gpa, const struct sx_ept12_map *map)
@@ -65,6 +75,7 @@ int sx_l2_vm_map(struct sx_l2_vm *vm, uint64_t gpa, const struct sx_ept12_map *m
 	if (map->gpa >= WORLD_SIZE || page >= L2_PAGES || !map->rights)
 		return -EFAULT;
 	vm->rights[page] = (uint8_t)map->rights;
+	vm->l1[page] = map->gpa & ~UINT64_C(0xfff);
 	vm->maps++;
 	return 0;
 }

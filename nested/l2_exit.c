@@ -26,7 +26,7 @@ static enum sx_l2_next exit_fault(struct sx_l1 *l1, const struct sx_l2_hint *hin
 	enum sx_l2_fault_outcome outcome;
 
 	pthread_mutex_lock(&l1->l2->lock);
-	outcome = sx_l2_fault(&l1->vmx, l1->l2->vm, &l1->state, hint, exit);
+	outcome = sx_l2_fault(&l1->vmx, l1->l2->vm, l1->decoder, &l1->state, hint, exit);
 	pthread_mutex_unlock(&l1->l2->lock);
 	switch (outcome) {
 	case SX_L2_FAULT_MAPPED:

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 
-#include "nested/l2_insn.h"
 #include "nested/l2_touch.h"
 #include "nested/vmx_decode.h"
 #include "nested/vmx_internal.h"
@@ -32,12 +31,14 @@ static bool fetch(struct sx_l2_touch *touch, bool user, struct sx_l2_insn *insn)
 		return true;
 	if (!sx_l2_touch_linear(touch, linear, have, SX_ACCESS_FETCH, user, bytes))
 		return false;
-	if (sx_l2_insn_decode(&touch->vmx->caps, cpu, bytes, have, insn) != -ENODATA)
+	if (sx_l2_insn_decode(touch->decoder, &touch->vmx->caps, cpu, bytes, have, insn) !=
+	    -ENODATA)
 		return true;
 	if (want > have && !sx_l2_touch_linear(touch, linear + have, want - have, SX_ACCESS_FETCH,
 					       user, bytes + have))
 		return false;
-	if (sx_l2_insn_decode(&touch->vmx->caps, cpu, bytes, want, insn) == -ENODATA)
+	if (sx_l2_insn_decode(touch->decoder, &touch->vmx->caps, cpu, bytes, want, insn) ==
+	    -ENODATA)
 		*insn = (struct sx_l2_insn){.vector = SX_VEC_GP, .error_code = true};
 	return true;
 }
@@ -187,10 +188,12 @@ static enum sx_l2_fault_outcome outcome_of(const struct sx_l2_touch *touch)
 }
 
 enum sx_l2_fault_outcome sx_l2_fault(struct sx_vmx *vmx, struct sx_l2_vm *vm,
+				     struct sx_l2_decoder *decoder,
 				     const struct sx_vmx_guest_state *state,
 				     const struct sx_l2_hint *hint, struct sx_vmx_exit *exit)
 {
-	struct sx_l2_touch touch = {.vmx = vmx, .vm = vm, .state = state, .exit = exit};
+	struct sx_l2_touch touch = {
+		.vmx = vmx, .vm = vm, .decoder = decoder, .state = state, .exit = exit};
 
 	*exit = (struct sx_vmx_exit){0};
 	touch_all(&touch, false);

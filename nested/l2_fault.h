@@ -11,6 +11,7 @@
 #ifndef SX_NESTED_L2_FAULT_H
 #define SX_NESTED_L2_FAULT_H
 
+#include "nested/l2_insn.h"
 #include "nested/l2_vm.h"
 
 enum sx_l2_fault_outcome {
@@ -30,6 +31,7 @@ struct sx_l2_hint {
 };
 
 enum sx_l2_fault_outcome sx_l2_fault(struct sx_vmx *vmx, struct sx_l2_vm *vm,
+				     struct sx_l2_decoder *decoder,
 				     const struct sx_vmx_guest_state *state,
 				     const struct sx_l2_hint *hint, struct sx_vmx_exit *exit);
 

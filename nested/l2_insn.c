@@ -2,6 +2,7 @@
 #include "nested/l2_insn.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "nested/vmx_internal.h"
 #include "nested/zydis.h"
@@ -13,11 +14,19 @@
 
 #define REPEATS (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE)
 
+struct sx_l2_decoder {
+	uint32_t mode;   /* sx_zydis_mode() */
+	unsigned length; /* 0: it has none */
+	uint8_t bytes[SX_VMX_MAX_INSN];
+	ZydisDecodedInstruction zi;
+	ZydisDecodedOperand op[ZYDIS_MAX_OPERAND_COUNT];
+};
+
 struct decoding {
 	const struct sx_vmx_caps *caps;
 	const struct sx_vmx_cpu *cpu;
-	ZydisDecodedInstruction zi;
-	ZydisDecodedOperand op[ZYDIS_MAX_OPERAND_COUNT];
+	const ZydisDecodedInstruction *zi;
+	const ZydisDecodedOperand *op;
 	struct sx_l2_insn *insn;
 };
 
@@ -57,7 +66,7 @@ static unsigned size_of(const struct decoding *d, const ZydisDecodedOperand *o)
 {
 	unsigned size = o->size / 8;
 
-	if (d->zi.mnemonic == ZYDIS_MNEMONIC_ENTER && d->op[1].imm.value.u)
+	if (d->zi->mnemonic == ZYDIS_MNEMONIC_ENTER && d->op[1].imm.value.u)
 		size *= 1 + (d->op[1].imm.value.u & 31);
 	return size < MAX_SIZE ? size : MAX_SIZE;
 }
@@ -75,11 +84,11 @@ static int64_t adjustment(const struct decoding *d, const ZydisDecodedOperand *o
 
 	if (is_stack(o)) /* RSP is lowered before a push */
 		return o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE ? -(int64_t)size : 0;
-	if (d->zi.mnemonic == ZYDIS_MNEMONIC_POP && sx_zydis_gpr(o->mem.base) == SX_RSP)
+	if (d->zi->mnemonic == ZYDIS_MNEMONIC_POP && sx_zydis_gpr(o->mem.base) == SX_RSP)
 		return size; /* raised before the operand's address is computed */
-	if (d->zi.mnemonic == ZYDIS_MNEMONIC_XLAT)
+	if (d->zi->mnemonic == ZYDIS_MNEMONIC_XLAT)
 		return (int64_t)(d->cpu->gpr[SX_RAX] & 0xff);
-	if (is_bit_test(d->zi.mnemonic) && d->op[1].type == ZYDIS_OPERAND_TYPE_REGISTER)
+	if (is_bit_test(d->zi->mnemonic) && d->op[1].type == ZYDIS_OPERAND_TYPE_REGISTER)
 		return (sign_extend(gpr(d, d->op[1].reg.value), bits) >> __builtin_ctz(bits)) *
 		       (int64_t)(bits / 8);
 	return 0;
@@ -91,8 +100,8 @@ static bool locate(struct decoding *d, const ZydisDecodedOperand *o, unsigned of
 {
 	bool writes = o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
 	struct sx_vmx_insn where = {
-		.length = d->zi.length,
-		.address_size = (is_stack(o) ? d->zi.stack_width : d->zi.address_width) / 8,
+		.length = d->zi->length,
+		.address_size = (is_stack(o) ? d->zi->stack_width : d->zi->address_width) / 8,
 	};
 	struct sx_vmx_result result;
 
@@ -126,9 +135,9 @@ static bool is_masked(const ZydisDecodedInstruction *zi)
 static bool is_touched(const struct decoding *d, const ZydisDecodedOperand *o)
 {
 	return o->type == ZYDIS_OPERAND_TYPE_MEMORY && o->mem.type == ZYDIS_MEMOP_TYPE_MEM &&
-	       o->size >= 8 && d->zi.meta.category != ZYDIS_CATEGORY_NOP &&
-	       d->zi.meta.category != ZYDIS_CATEGORY_WIDENOP &&
-	       d->zi.meta.category != ZYDIS_CATEGORY_PREFETCH;
+	       o->size >= 8 && d->zi->meta.category != ZYDIS_CATEGORY_NOP &&
+	       d->zi->meta.category != ZYDIS_CATEGORY_WIDENOP &&
+	       d->zi->meta.category != ZYDIS_CATEGORY_PREFETCH;
 }
 
 static unsigned access_of(const ZydisDecodedOperand *o)
@@ -146,7 +155,7 @@ static bool take_operands(struct decoding *d, bool writes)
 {
 	struct sx_l2_insn *insn = d->insn;
 
-	for (unsigned i = 0; i < d->zi.operand_count; i++) {
+	for (unsigned i = 0; i < d->zi->operand_count; i++) {
 		struct sx_l2_operand *to = &insn->operand[insn->operands];
 		unsigned access = access_of(&d->op[i]);
 
@@ -157,7 +166,7 @@ static bool take_operands(struct decoding *d, bool writes)
 		*to = (struct sx_l2_operand){
 			.size = size_of(d, &d->op[i]),
 			.access = access,
-			.uncertain = is_masked(&d->zi),
+			.uncertain = is_masked(d->zi),
 		};
 		if (!locate(d, &d->op[i], 0, to->size, &to->linear))
 			return false;
@@ -169,7 +178,8 @@ static bool take_operands(struct decoding *d, bool writes)
 /* A repeated string instruction whose count is 0 touches nothing. */
 static bool repeats_nothing(const struct decoding *d)
 {
-	return (d->zi.attributes & REPEATS) && !low_bits(d->cpu->gpr[SX_RCX], d->zi.address_width);
+	return (d->zi->attributes & REPEATS) &&
+	       !low_bits(d->cpu->gpr[SX_RCX], d->zi->address_width);
 }
 
 /* ---- selectors ---- */
@@ -204,7 +214,7 @@ static void selector_at(struct decoding *d, const ZydisDecodedOperand *o, unsign
 
 static const ZydisDecodedOperand *stack_of(const struct decoding *d)
 {
-	for (unsigned i = 0; i < d->zi.operand_count; i++)
+	for (unsigned i = 0; i < d->zi->operand_count; i++)
 		if (d->op[i].type == ZYDIS_OPERAND_TYPE_MEMORY && is_stack(&d->op[i]))
 			return &d->op[i];
 	return NULL;
@@ -226,7 +236,7 @@ static void take_far_return(struct decoding *d, bool iret)
 
 static bool loads_segment(const struct decoding *d)
 {
-	return d->zi.operand_count && d->op[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+	return d->zi->operand_count && d->op[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
 	       ZydisRegisterGetClass(d->op[0].reg.value) == ZYDIS_REGCLASS_SEGMENT &&
 	       (d->op[0].actions & ZYDIS_OPERAND_ACTION_WRITE);
 }
@@ -235,7 +245,7 @@ static void take_selectors(struct decoding *d)
 {
 	if (sx_zydis_real_mode(d->cpu))
 		return;
-	switch (d->zi.mnemonic) {
+	switch (d->zi->mnemonic) {
 	case ZYDIS_MNEMONIC_MOV:
 		if (loads_segment(d))
 			selector_at(d, &d->op[1], 0, false);
@@ -253,11 +263,11 @@ static void take_selectors(struct decoding *d)
 		break;
 	case ZYDIS_MNEMONIC_JMP:
 	case ZYDIS_MNEMONIC_CALL:
-		if (d->zi.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR)
+		if (d->zi->meta.branch_type == ZYDIS_BRANCH_TYPE_FAR)
 			selector_at(d, &d->op[0], size_of(d, &d->op[0]) - 2, false);
 		break;
 	case ZYDIS_MNEMONIC_RET:
-		if (d->zi.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR)
+		if (d->zi->meta.branch_type == ZYDIS_BRANCH_TYPE_FAR)
 			take_far_return(d, false);
 		break;
 	case ZYDIS_MNEMONIC_IRET:
@@ -286,7 +296,7 @@ static void take_selectors(struct decoding *d)
 
 static void take_vector(struct decoding *d)
 {
-	switch (d->zi.mnemonic) {
+	switch (d->zi->mnemonic) {
 	case ZYDIS_MNEMONIC_INT:
 		raise(d->insn, (int)(d->op[0].imm.value.u & 0xff));
 		d->insn->error_code = false;
@@ -320,10 +330,10 @@ static void take_port(struct decoding *d)
 	if (!(cpu->cr0 & SX_X86_CR0_PE) ||
 	    (!(cpu->rflags & SX_X86_RFLAGS_VM) && sx_vmx_cpl(cpu) <= IOPL(cpu->rflags)))
 		return;
-	if (d->zi.meta.category != ZYDIS_CATEGORY_IO &&
-	    d->zi.meta.category != ZYDIS_CATEGORY_IOSTRINGOP)
+	if (d->zi->meta.category != ZYDIS_CATEGORY_IO &&
+	    d->zi->meta.category != ZYDIS_CATEGORY_IOSTRINGOP)
 		return;
-	port = &d->op[d->zi.mnemonic == ZYDIS_MNEMONIC_IN ? 1 : 0];
+	port = &d->op[d->zi->mnemonic == ZYDIS_MNEMONIC_IN ? 1 : 0];
 	d->insn->has_port = true;
 	d->insn->port = (uint16_t)(port->type == ZYDIS_OPERAND_TYPE_IMMEDIATE ? port->imm.value.u
 									      : cpu->gpr[SX_RDX]);
@@ -334,7 +344,7 @@ static void take_control_register(struct decoding *d)
 {
 	uint64_t cr0 = d->cpu->cr0, cr3 = d->cpu->cr3, cr4 = d->cpu->cr4;
 
-	if (d->zi.mnemonic != ZYDIS_MNEMONIC_MOV || d->op[0].type != ZYDIS_OPERAND_TYPE_REGISTER)
+	if (d->zi->mnemonic != ZYDIS_MNEMONIC_MOV || d->op[0].type != ZYDIS_OPERAND_TYPE_REGISTER)
 		return;
 	switch (d->op[0].reg.value) {
 	case ZYDIS_REGISTER_CR0:
@@ -354,11 +364,42 @@ static void take_control_register(struct decoding *d)
 	d->insn->cr3 = cr3;
 }
 
-int sx_l2_insn_decode(const struct sx_vmx_caps *caps, const struct sx_vmx_cpu *cpu,
-		      const void *bytes, size_t len, struct sx_l2_insn *insn)
+/* ---- the same again ---- */
+
+struct sx_l2_decoder *sx_l2_decoder_create(void)
 {
-	struct decoding d = {.caps = caps, .cpu = cpu, .insn = insn};
-	int rc = sx_zydis_decode(cpu, bytes, len, &d.zi, d.op);
+	return calloc(1, sizeof(struct sx_l2_decoder));
+}
+
+void sx_l2_decoder_destroy(struct sx_l2_decoder *decoder)
+{
+	free(decoder);
+}
+
+/* As sx_zydis_decode(). No instruction is the beginning of another. */
+static int decode(struct sx_l2_decoder *dec, const struct sx_vmx_cpu *cpu, const void *bytes,
+		  size_t len)
+{
+	uint32_t mode = sx_zydis_mode(cpu);
+	int rc;
+
+	if (dec->length && dec->mode == mode && dec->length <= len &&
+	    memcmp(dec->bytes, bytes, dec->length) == 0)
+		return 0;
+	rc = sx_zydis_decode(cpu, bytes, len, &dec->zi, dec->op);
+	dec->mode = mode;
+	dec->length = rc == 0 ? dec->zi.length : 0;
+	memcpy(dec->bytes, bytes, dec->length);
+	return rc;
+}
+
+int sx_l2_insn_decode(struct sx_l2_decoder *decoder, const struct sx_vmx_caps *caps,
+		      const struct sx_vmx_cpu *cpu, const void *bytes, size_t len,
+		      struct sx_l2_insn *insn)
+{
+	struct decoding d = {
+		.caps = caps, .cpu = cpu, .insn = insn, .zi = &decoder->zi, .op = decoder->op};
+	int rc = decode(decoder, cpu, bytes, len);
 
 	*insn = (struct sx_l2_insn){.vector = SX_L2_NO_VECTOR};
 	if (rc == -ENODATA)
@@ -367,7 +408,7 @@ int sx_l2_insn_decode(const struct sx_vmx_caps *caps, const struct sx_vmx_cpu *c
 		raise(insn, SX_VEC_UD);
 		return 0;
 	}
-	insn->length = d.zi.length;
+	insn->length = d.zi->length;
 	take_port(&d);
 	if (repeats_nothing(&d) || !take_operands(&d, false) || !take_operands(&d, true))
 		return 0;

@@ -44,10 +44,21 @@ struct sx_l2_insn {
 };
 
 /*
+ * Remembers one instruction, so that the same bytes are not taken apart again: a guest's driver
+ * comes out at the same few places. One owner at a time.
+ */
+struct sx_l2_decoder;
+
+/* NULL: no memory. */
+struct sx_l2_decoder *sx_l2_decoder_create(void);
+void sx_l2_decoder_destroy(struct sx_l2_decoder *decoder);
+
+/*
  * Decode the instruction at @bytes in the mode of @cpu. 0, with illegal instructions and failed
  * segment checks as vectors; -ENODATA if it goes on past @len.
  */
-int sx_l2_insn_decode(const struct sx_vmx_caps *caps, const struct sx_vmx_cpu *cpu,
-		      const void *bytes, size_t len, struct sx_l2_insn *insn);
+int sx_l2_insn_decode(struct sx_l2_decoder *decoder, const struct sx_vmx_caps *caps,
+		      const struct sx_vmx_cpu *cpu, const void *bytes, size_t len,
+		      struct sx_l2_insn *insn);
 
 #endif

@@ -28,6 +28,7 @@ enum sx_l2_stop {
 struct sx_l2_touch {
 	struct sx_vmx *vmx;
 	struct sx_l2_vm *vm;
+	struct sx_l2_decoder *decoder;
 	const struct sx_vmx_guest_state *state;
 	struct sx_vmx_exit *exit;
 	/*

@@ -7,6 +7,7 @@
 
 #include "ipc/rcu.h"
 #include "ipc/thread.h"
+#include "nested/l2_insn.h"
 #include "nested/nested_internal.h"
 
 /* ---- L2's core ---- */
@@ -191,7 +192,7 @@ int sx_nested_wrmsr(struct sx_nested *n, unsigned vcpu, uint32_t index, uint64_t
 
 /* ---- life ---- */
 
-static void init_l1(struct sx_nested *n, unsigned i)
+static int init_l1(struct sx_nested *n, unsigned i)
 {
 	struct sx_l1 *l1 = &n->l1[i];
 	uint8_t *base = (uint8_t *)n->config.lines + (size_t)i * SX_LINE_STRIDE;
@@ -213,6 +214,8 @@ static void init_l1(struct sx_nested *n, unsigned i)
 	l1->line->kick_value = i;
 	l1->line->current_vmcs = SX_VMX_NONE;
 	sx_vmcs12_bitmap(&n->caps, l1->line->slots);
+	l1->decoder = sx_l2_decoder_create();
+	return l1->decoder ? 0 : -ENOMEM;
 }
 
 int sx_nested_create(struct sx_nested **out, const struct sx_nested_config *config,
@@ -237,9 +240,13 @@ int sx_nested_create(struct sx_nested **out, const struct sx_nested_config *conf
 	sx_l2_caps(&n->caps, &host, n->tsc_khz != 0);
 	sx_cpuid_free(&host);
 	pthread_mutex_init(&n->lock, NULL);
+	rc = 0;
 	for (unsigned i = 0; i < config->vcpus; i++)
-		init_l1(n, i);
-	rc = sx_nested_set_place(n, SX_NESTED_TRAP, NULL, err);
+		rc = init_l1(n, i) < 0 ? -ENOMEM : rc;
+	if (rc < 0)
+		sx_fail(err, rc, "there is no memory for nested VMX");
+	else
+		rc = sx_nested_set_place(n, SX_NESTED_TRAP, NULL, err);
 	if (rc < 0) {
 		sx_nested_destroy(n);
 		return rc;
@@ -261,6 +268,7 @@ void sx_nested_destroy(struct sx_nested *n)
 	stop_cores(n);
 	sx_l2_destroy_all(n);
 	for (unsigned i = 0; i < n->config.vcpus; i++) {
+		sx_l2_decoder_destroy(n->l1[i].decoder);
 		sx_alarm_destroy(&n->l1[i].time.alarm);
 		pthread_mutex_destroy(&n->l1[i].run_lock);
 	}

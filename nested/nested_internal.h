@@ -105,6 +105,7 @@ struct sx_l1 {
 	struct sx_l2_guest *guest; /* also afterwards: who it was */
 	struct sx_l2 *l2;
 	struct sx_vmx_guest_state state;
+	struct sx_l2_decoder *decoder; /* as long as the L1 lives */
 	uint32_t live; /* SX_LIVE_... at the entry */
 	struct sx_line_cpu
 		carried; /* the line's registers, snapshot at the entry; back at the exit */

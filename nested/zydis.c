@@ -8,20 +8,31 @@ bool sx_zydis_real_mode(const struct sx_vmx_cpu *cpu)
 	return !(cpu->cr0 & SX_X86_CR0_PE) || (cpu->rflags & SX_X86_RFLAGS_VM);
 }
 
+struct mode {
+	ZydisMachineMode machine;
+	ZydisStackWidth stack;
+};
+
 /* The code segment says how wide operands and addresses are, the stack segment how wide RSP is. */
-static void init(const struct sx_vmx_cpu *cpu, ZydisDecoder *decoder)
+static struct mode mode_of(const struct sx_vmx_cpu *cpu)
 {
 	ZydisStackWidth stack =
 		cpu->seg[SX_SEG_SS].ar & SX_AR_DB ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_16;
 
 	if (sx_vmx_is_64bit(cpu))
-		ZydisDecoderInit(decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-	else if (sx_zydis_real_mode(cpu))
-		ZydisDecoderInit(decoder, ZYDIS_MACHINE_MODE_REAL_16, ZYDIS_STACK_WIDTH_16);
-	else if (cpu->seg[SX_SEG_CS].ar & SX_AR_DB)
-		ZydisDecoderInit(decoder, ZYDIS_MACHINE_MODE_LEGACY_32, stack);
-	else
-		ZydisDecoderInit(decoder, ZYDIS_MACHINE_MODE_LEGACY_16, stack);
+		return (struct mode){ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64};
+	if (sx_zydis_real_mode(cpu))
+		return (struct mode){ZYDIS_MACHINE_MODE_REAL_16, ZYDIS_STACK_WIDTH_16};
+	if (cpu->seg[SX_SEG_CS].ar & SX_AR_DB)
+		return (struct mode){ZYDIS_MACHINE_MODE_LEGACY_32, stack};
+	return (struct mode){ZYDIS_MACHINE_MODE_LEGACY_16, stack};
+}
+
+uint32_t sx_zydis_mode(const struct sx_vmx_cpu *cpu)
+{
+	struct mode mode = mode_of(cpu);
+
+	return (uint32_t)mode.machine << 8 | (uint32_t)mode.stack;
 }
 
 /*
@@ -49,10 +60,11 @@ static void mend_no_base(const ZydisDecodedInstruction *zi, ZydisDecodedOperand 
 int sx_zydis_decode(const struct sx_vmx_cpu *cpu, const void *bytes, size_t len,
 		    ZydisDecodedInstruction *zi, ZydisDecodedOperand *operands)
 {
+	struct mode mode = mode_of(cpu);
 	ZydisDecoder decoder;
 	ZyanStatus status;
 
-	init(cpu, &decoder);
+	ZydisDecoderInit(&decoder, mode.machine, mode.stack);
 	status = ZydisDecoderDecodeFull(&decoder, bytes, len, zi, operands);
 	if (status == ZYDIS_STATUS_NO_MORE_DATA && len < SX_VMX_MAX_INSN)
 		return -ENODATA;

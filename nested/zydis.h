@@ -10,6 +10,9 @@
 /* Without protection, or virtual-8086: no descriptors. */
 bool sx_zydis_real_mode(const struct sx_vmx_cpu *cpu);
 
+/* A number for the mode of @cpu: where it is the same, the same bytes are the same instruction. */
+uint32_t sx_zydis_mode(const struct sx_vmx_cpu *cpu);
+
 /*
  * In the mode of @cpu; @operands has room for ZYDIS_MAX_OPERAND_COUNT. 0; -ENODATA if the
  * instruction goes on past @len; -EILSEQ if it is none.

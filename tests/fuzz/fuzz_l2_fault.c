@@ -93,7 +93,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	vm.error = what & 4 ? -ENOMEM : 0;
 	sx_l2_map_tables(&w.vmx, &vm, &w.l2);
 	do {
-		outcome = sx_l2_fault(&w.vmx, &vm, &w.l2, what & 8 ? &hint : NULL, &x);
+		outcome =
+			sx_l2_fault(&w.vmx, &vm, l2_decoder(), &w.l2, what & 8 ? &hint : NULL, &x);
 		fuzz_require(tries++ < MAX_TRIES);
 	} while (outcome == SX_L2_FAULT_MAPPED);
 	if (outcome == SX_L2_FAULT_EXIT)

@@ -136,11 +136,12 @@ static void memory_that_l1_cannot_write(void **state)
 	reset_vcpu(w);
 	while (sx_ioctl(w->vcpu, KVM_RUN, NULL) == -EFAULT) {
 		take_state(w);
-		if (sx_l2_fault(&w->vmx, w->vm, &w->state, NULL, &w->exit) != SX_L2_FAULT_MAPPED)
+		if (sx_l2_fault(&w->vmx, w->vm, l2_decoder(), &w->state, NULL, &w->exit) !=
+		    SX_L2_FAULT_MAPPED)
 			break;
 	}
 	assert_int_equal(w->state.cpu.rip, L2_CODE + 5);
-	assert_int_equal(sx_l2_fault(&w->vmx, w->vm, &w->state, NULL, &w->exit),
+	assert_int_equal(sx_l2_fault(&w->vmx, w->vm, l2_decoder(), &w->state, NULL, &w->exit),
 			 SX_L2_FAULT_UNKNOWN);
 	assert_int_equal(get(w, L1_L2 + L2_DATA), 5);
 	close_vm(w);

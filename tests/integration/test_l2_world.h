@@ -21,6 +21,7 @@
 
 #include "ipc/region.h"
 #include "nested/l2_fault.h"
+#include "tests/support/l2_decoder.h"
 
 #define MIB UINT64_C(0x100000)
 
@@ -290,7 +291,7 @@ static inline bool run(struct world *w)
 		}
 		assert_int_equal(rc, -EFAULT);
 		take_state(w);
-		switch (sx_l2_fault(&w->vmx, w->vm, &w->state, NULL, &w->exit)) {
+		switch (sx_l2_fault(&w->vmx, w->vm, l2_decoder(), &w->state, NULL, &w->exit)) {
 		case SX_L2_FAULT_MAPPED:
 			break;
 		case SX_L2_FAULT_EXIT:

@@ -335,16 +335,19 @@ static void hints_say_what_the_code_does_not(void **state)
 	start();
 	CODE(0x48, 0x89, 0xd8);
 	ept(&w, L2_A, 0);
-	assert_int_equal(sx_l2_fault(&w.vmx, &vm, &w.l2, &hint, &x), SX_L2_FAULT_EXIT);
+	assert_int_equal(sx_l2_fault(&w.vmx, &vm, l2_decoder(), &w.l2, &hint, &x),
+			 SX_L2_FAULT_EXIT);
 	assert_int_equal(x.physical, L2_A + 0x10);
 	assert_int_equal(x.qualification, W);
 	hint.access = 0;
-	assert_int_equal(sx_l2_fault(&w.vmx, &vm, &w.l2, &hint, &x), SX_L2_FAULT_EXIT);
+	assert_int_equal(sx_l2_fault(&w.vmx, &vm, l2_decoder(), &w.l2, &hint, &x),
+			 SX_L2_FAULT_EXIT);
 	assert_int_equal(x.qualification, R);
 	ept(&w, L2_B, 0); /* the instruction's own access knows more */
 	CODE(0x48, 0x89, 0x03);
 	hint.gpa = 0xb200;
-	assert_int_equal(sx_l2_fault(&w.vmx, &vm, &w.l2, &hint, &x), SX_L2_FAULT_EXIT);
+	assert_int_equal(sx_l2_fault(&w.vmx, &vm, l2_decoder(), &w.l2, &hint, &x),
+			 SX_L2_FAULT_EXIT);
 	assert_int_equal(x.qualification, FINAL | W);
 }
 

@@ -273,6 +273,41 @@ static void pdptes_are_loaded(void **state)
 	assert_int_equal(fault(), SX_L2_FAULT_UNKNOWN);
 }
 
+/* ---- the same bytes again ---- */
+
+static void decodes(const struct sx_vmx_cpu *cpu, unsigned length, unsigned operands)
+{
+	static const uint8_t bytes[] = {0x48, 0x8b, 0x03}; /* mov (%rbx), %rax; dec %eax, ... */
+	struct sx_l2_insn insn;
+
+	assert_int_equal(
+		sx_l2_insn_decode(l2_decoder(), &w.vmx.caps, cpu, bytes, sizeof(bytes), &insn), 0);
+	assert_int_equal(insn.length, length);
+	assert_int_equal(insn.operands, operands);
+	if (operands)
+		assert_int_equal(insn.operand[0].linear, cpu->gpr[SX_RBX]);
+}
+
+static void same_bytes_in_another_mode(void **state)
+{
+	struct sx_vmx_cpu cpu32;
+	const uint8_t part[] = {0x48};
+	struct sx_l2_insn insn;
+
+	(void)state;
+	start();
+	cpu32 = w.l2.cpu;
+	cpu32.efer = 0;
+	cpu32.seg[SX_SEG_CS].ar = (cpu32.seg[SX_SEG_CS].ar & ~SX_AR_L) | SX_AR_DB;
+	decodes(&w.l2.cpu, 3, 1);
+	w.l2.cpu.gpr[SX_RBX] += 8;
+	decodes(&w.l2.cpu, 3, 1);
+	decodes(&cpu32, 1, 0);
+	decodes(&w.l2.cpu, 3, 1);
+	assert_int_equal(sx_l2_insn_decode(l2_decoder(), &w.vmx.caps, &w.l2.cpu, part, 1, &insn),
+			 -ENODATA);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -289,6 +324,7 @@ int main(void)
 		cmocka_unit_test(descriptors_are_marked),
 		cmocka_unit_test(ports_ask_the_tss),
 		cmocka_unit_test(pdptes_are_loaded),
+		cmocka_unit_test(same_bytes_in_another_mode),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

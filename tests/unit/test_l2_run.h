@@ -38,7 +38,7 @@ static inline void code(const uint8_t *bytes, size_t len)
 
 static inline enum sx_l2_fault_outcome fault(void)
 {
-	return sx_l2_fault(&w.vmx, &vm, &w.l2, NULL, &x);
+	return sx_l2_fault(&w.vmx, &vm, l2_decoder(), &w.l2, NULL, &x);
 }
 
 static inline void violates(uint64_t linear, uint64_t qualification)

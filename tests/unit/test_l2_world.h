@@ -8,6 +8,7 @@
 #define SX_TEST_L2_UNIT_WORLD_H
 
 #include "nested/l2_fault.h"
+#include "tests/support/l2_decoder.h"
 #include "tests/unit/test_vmx_world.h"
 
 /* L2-physical memory: page n of 32 is L1's page 32 + n. L2's paging, where it is on, is identity.

@@ -7,6 +7,8 @@
 #
 # Words of the kernel's command line that are NAME=VALUE and that the kernel does not know are in
 # the job's environment. Its standard input and output are the console.
+#
+# A kernel that was told maxcpus=1 has its other cores started here.
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
@@ -14,6 +16,9 @@ mkdir -p /dev/pts /dev/shm
 mount -t devpts pts /dev/pts
 mount -t tmpfs shm /dev/shm
 ip link set lo up
+for core in /sys/devices/system/cpu/cpu[1-9]*/online; do
+	[ ! -e "$core" ] || echo 1 >"$core"
+done
 while read -r module; do
 	insmod "/lib/modules/$module"
 done </modules

@@ -116,11 +116,15 @@ static void tell(struct sx_l1 *l1)
 		sx_store_relaxed(&line->on, (uint32_t)l1->vmx.on);
 }
 
-/* Pairs with the acquire in sx_producer_replied(); then, for the kicking thread, in undecided(). */
+/*
+ * The position first: L1, once it sees the reply, sends the next message and kicks, and the kicking
+ * thread must not look at the old one. Pairs with the acquire in undecided() and, the reply, with
+ * that in sx_producer_replied(). tests/model/line.pml has all of it.
+ */
 static void publish_reply(struct sx_l1 *l1)
 {
+	sx_store_release(&l1->position, l1->ring.next + 1);
 	sx_consumer_reply(&l1->ring);
-	sx_store_release(&l1->position, l1->ring.next);
 }
 
 /* ---- entries ---- */

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# Checks the protocols of ipc/ with Spin, exhaustively; each model says in its head what it checks.
+# Checks the protocols of ipc/, and of nested VMX's line, with Spin, exhaustively; each model says in its head what it checks.
 # A model that cannot fail proves nothing: so each is also given one fault after the other, and
 # must find it; and nothing of it may lie unreached.
 #
@@ -133,6 +133,12 @@ reached "mail"
 catches "$wrong" RETURN_WHEN_DONE mail
 catches "$wrong" RELEASE_BEFORE_WAKE mail
 catches "$stuck" NO_OWNER_FENCE mail
+
+holds "line" line
+reached "line"
+for mutant in REPLY_BEFORE_POSITION NO_EXIT_FENCE NO_PATIENCE; do
+	catches "$stuck" $mutant line
+done
 
 echo "$passed passed, $failed failed, 0 skipped"
 [ "$failed" -eq 0 ]

@@ -11,15 +11,19 @@ exec </dev/null
 # shellcheck disable=SC2034 # used by who sources this
 split='--mode split --wait pause:100'
 
-# Other cores are started by the init, when the kernel has patched itself (docs/lab.md, "Quirks").
-one_core='maxcpus=1 noreplace-smp'
+# Several cores are started by the init, when the kernel has patched itself (docs/lab.md, "Quirks").
+cores_later() { # ARGUMENT...
+	case " $* " in
+	*' --vcpus '*) echo 'maxcpus=1 noreplace-smp' ;;
+	esac
+}
 
 # boot NAME APPEND ARGUMENT... : standard input is the guest's
 boot() {
 	local name=$1 append=$2 status=0
 	shift 2
 	timeout -k 30 "${limit:-600}" ./splitx run "$@" --stats=json \
-		--append "console=ttyS0 quiet panic=-1 $one_core $append" \
+		--append "console=ttyS0 quiet panic=-1 $(cores_later "$@") $append" \
 		>"/tmp/out/$name.out" 2>"/tmp/out/$name.err" || status=$?
 	echo "$status" >"/tmp/out/$name.status"
 	echo "case $name: $status, $(cut -d' ' -f1 /proc/uptime) s after the start"

@@ -11,8 +11,8 @@ cd "$(dirname "$0")/../.."
 
 need_host amd "an L2 VM in the emulated host"
 status=0
-lab/lab amd --nested 0 --timeout 1700 --file "$BUILD/tests/integration/test_l2_memory" -- \
-	./test_l2_memory >"$tmp/log" 2>&1 || status=$?
+run_host amd --nested 0 --timeout 1700 --file "$BUILD/tests/integration/test_l2_memory" -- \
+	./test_l2_memory || status=$?
 sed -n 's/^\[       OK \] \(.*\)/ok - L2 VM on kvm-amd: \1/p' "$tmp/log"
 if [ "$status" != 0 ] || grep -q SKIPPED "$tmp/log"; then
 	not_ok "L2 VM on kvm-amd" "exit status $status: $(grep -v 'OK \|RUN' "$tmp/log" | tail -n 5)"

@@ -18,8 +18,8 @@ for name in msr cpuid; do
 	files+=(--file "$BUILD/tests/integration/test_nested_$name")
 done
 status=0
-lab/lab amd --nested 0 --timeout 1700 "${files[@]}" -- \
-	env SX_BUILD_DIR=/lab sh -c './test_nested_msr && ./test_nested_cpuid' >"$tmp/log" 2>&1 || status=$?
+run_host amd --nested 0 --timeout 1700 "${files[@]}" -- \
+	env SX_BUILD_DIR=/lab sh -c './test_nested_msr && ./test_nested_cpuid' || status=$?
 sed -n 's/^\[       OK \] \(.*\)/ok - micro-L2 on kvm-amd: \1/p' "$tmp/log"
 if [ "$status" != 0 ] || grep -q SKIPPED "$tmp/log"; then
 	not_ok "micro-L2 on kvm-amd" "exit status $status: $(grep -v 'OK \|RUN' "$tmp/log" | tail -n 5)"
